@@ -1,1 +1,32 @@
-//! Foresail.
+//! Foresail: a predictive autoscaler for Kubernetes.
+//!
+//! It reads a workload's demand, forecasts it, and asks for replicas before the load arrives, within limits
+//! and a budget; every decision is a list of stages that can be read and replayed.
+//!
+//! ```text
+//! metrics -> series -> forecast --+
+//!                                 +-> engine::tick -> Decision -> operator -> /scale, status, Events
+//! calendar, policy ---------------+        ^
+//!                                      memory (status)
+//! ```
+//!
+//! # Layout, in reading order
+//!
+//! The pure core takes time, data and seeds as arguments and returns values; it builds with
+//! `--no-default-features`. A module imports only from modules above it (held by `tests/tidy.rs`).
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`units`] | newtypes: demand, replicas, money, quantities, instants |
+//! | [`calendar`] | the one place that knows time zones |
+//! | [`series`] | a regular grid with typed gaps, robust statistics |
+//! | [`forecast`] | experts, their combination, calibration, trust |
+//! | [`policy`] | the validated form of the custom resources |
+//! | [`decide`] | the stages of a decision, one file each |
+//! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
+//!
+//! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
+//! (watch, schedule, actuate), [`telemetry`], [`cli`].
+
+pub mod forecast;
+pub mod units;

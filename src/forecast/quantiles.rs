@@ -1,0 +1,72 @@
+//! What a forecast is: for each step ahead, demand at eleven quantile levels.
+
+use crate::units::{Demand, Step, Timestamp};
+
+/// How many quantile levels a forecast holds.
+pub const N_LEVELS: usize = 11;
+
+/// The quantile levels of every forecast (DESIGN 5).
+pub const LEVELS: [f64; N_LEVELS] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
+
+/// Demand at each of [`LEVELS`]: finite, not negative, rising.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantiles([f64; N_LEVELS]);
+
+impl Quantiles {
+    /// Makes valid quantiles of raw numbers: negatives become zero, crossings are levelled upwards.
+    /// `None` when a number is NaN or infinite.
+    pub fn new(raw: [f64; N_LEVELS]) -> Option<Self> {
+        let mut values = raw;
+        let mut floor = 0.0_f64;
+        for value in &mut values {
+            if !value.is_finite() {
+                return None;
+            }
+            floor = floor.max(*value);
+            *value = floor;
+        }
+        Some(Self(values))
+    }
+
+    /// The values, in the order of [`LEVELS`].
+    pub const fn values(&self) -> &[f64; N_LEVELS] {
+        &self.0
+    }
+
+    /// The value at `level`, linear between the levels, flat outside them.
+    pub fn at(&self, level: f64) -> Demand {
+        let points = LEVELS.iter().zip(&self.0);
+        let mut below: Option<(f64, f64)> = None;
+        for (&p, &q) in points {
+            if level <= p {
+                let value = match below {
+                    Some((p0, q0)) if p > p0 => q0 + (q - q0) * (level - p0) / (p - p0),
+                    _ => q,
+                };
+                return Demand::new(value).unwrap_or(Demand::ZERO);
+            }
+            below = Some((p, q));
+        }
+        Demand::new(below.map_or(0.0, |(_, q)| q)).unwrap_or(Demand::ZERO)
+    }
+}
+
+/// A forecast on a regular grid, issued from all samples up to `newest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantileForecast {
+    /// Start of the newest sample that the forecast has seen; it covers `[newest, newest + step)`.
+    pub newest: Timestamp,
+    /// The grid.
+    pub step: Step,
+    /// `steps[h - 1]` is demand over `[newest + h * step, newest + (h + 1) * step)`.
+    pub steps: Vec<Quantiles>,
+}
+
+impl QuantileForecast {
+    /// The quantiles for the step that contains `at`; `None` before the first and after the last step ahead.
+    pub fn at(&self, at: Timestamp) -> Option<&Quantiles> {
+        let ahead = at.millis().checked_sub(self.newest.millis())?;
+        let h = ahead.div_euclid(self.step.span().millis().cast_signed());
+        self.steps.get(usize::try_from(h.checked_sub(1)?).ok()?)
+    }
+}

@@ -1,0 +1,84 @@
+//! Money as exact decimals; never a float.
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+
+use super::Replicas;
+
+/// An amount in some currency (the policy says which). Exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money(Decimal);
+
+/// What one replica costs for an hour; greater than zero, at most a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PricePerReplicaHour(Decimal);
+
+/// Why a text is no amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is no amount: write a plain decimal greater than zero and at most 1000000000, as `0.096` or `5.00`"
+)]
+pub struct MoneyError {
+    text: String,
+}
+
+fn parse_positive(text: &str, most: u32) -> Result<Decimal, MoneyError> {
+    let plain = !text.is_empty()
+        && text.len() <= 28
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && text.starts_with(|c: char| c.is_ascii_digit());
+    let refuse = || MoneyError { text: text.chars().take(64).collect() };
+    if !plain {
+        return Err(refuse());
+    }
+    let value = Decimal::from_str_exact(text).map_err(|_| refuse())?;
+    if value <= Decimal::ZERO || value > Decimal::from(most) { Err(refuse()) } else { Ok(value) }
+}
+
+impl Money {
+    /// Parses a plain positive decimal such as `5.00`.
+    ///
+    /// # Errors
+    /// [`MoneyError`] for a sign, an exponent, zero, more than a billion, or anything else that is no decimal.
+    pub fn parse(text: &str) -> Result<Self, MoneyError> {
+        parse_positive(text, 1_000_000_000).map(Self)
+    }
+
+    /// Replicas that this amount an hour pays for at `price`, rounded down: `floor(amount / price)`.
+    pub fn replicas_at(self, price: PricePerReplicaHour) -> Replicas {
+        let count = self.0.checked_div(price.0).unwrap_or(Decimal::MAX).floor();
+        Replicas::new(count.to_u32().unwrap_or(u32::MAX))
+    }
+}
+
+impl PricePerReplicaHour {
+    /// Parses a plain positive decimal such as `0.096`.
+    ///
+    /// # Errors
+    /// [`MoneyError`] as for [`Money::parse`], and for more than a million.
+    pub fn parse(text: &str) -> Result<Self, MoneyError> {
+        parse_positive(text, 1_000_000).map(Self)
+    }
+
+    /// What `replicas` cost for one hour.
+    pub fn hourly(self, replicas: Replicas) -> Money {
+        Money(self.0 * Decimal::from(replicas.get()))
+    }
+
+    /// What `replica_seconds` cost.
+    pub fn of_replica_seconds(self, replica_seconds: u64) -> Money {
+        Money(self.0 * Decimal::from(replica_seconds) / Decimal::from(3600))
+    }
+}
+
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.round_dp(4).normalize().fmt(f)
+    }
+}
+
+impl std::fmt::Display for PricePerReplicaHour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.normalize().fmt(f)
+    }
+}
