@@ -29,4 +29,5 @@
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
 pub mod forecast;
+pub mod policy;
 pub mod units;
