@@ -28,6 +28,8 @@
 //! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
+pub mod decide;
+pub mod engine;
 pub mod forecast;
 pub mod policy;
 pub mod units;

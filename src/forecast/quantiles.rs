@@ -1,6 +1,6 @@
 //! What a forecast is: for each step ahead, demand at eleven quantile levels.
 
-use crate::units::{Demand, Step, Timestamp};
+use crate::units::{Demand, Share, Step, Timestamp};
 
 /// How many quantile levels a forecast holds.
 pub const N_LEVELS: usize = 11;
@@ -31,6 +31,47 @@ impl Quantiles {
     /// The values, in the order of [`LEVELS`].
     pub const fn values(&self) -> &[f64; N_LEVELS] {
         &self.0
+    }
+
+    /// The least capacity `a` for which the expected demand above it is at most `unserved` of the expected demand:
+    /// `E[(x - a)+] <= unserved * E[x]` (DESIGN 12). The quantile function is linear between the levels, flat below
+    /// the first and exponential above the last with `beta = (Q.999 - Q.99) / ln 10`. Closed form per segment.
+    pub fn capacity_for_unserved(&self, unserved: Share) -> f64 {
+        let [.., q_99, _, top] = self.0;
+        let beta = (q_99 - top).abs() / std::f64::consts::LN_10;
+        let tail_share = 1.0 - LEVELS[N_LEVELS - 1];
+        let target = unserved.get() * self.mean(beta);
+        let tail = tail_share * beta;
+        if tail > 0.0 && tail > target {
+            return top + beta * (tail / target.max(f64::MIN_POSITIVE)).ln();
+        }
+        let mut above = tail;
+        let mut upper = (LEVELS[N_LEVELS - 1], top);
+        for (&p, &q) in LEVELS.iter().zip(&self.0).rev().skip(1) {
+            let width = upper.1 - q;
+            let density = if width > 0.0 { (upper.0 - p) / width } else { 0.0 };
+            let exceed = 1.0 - upper.0;
+            let whole = above + exceed * width + 0.5 * density * width * width;
+            if whole > target {
+                let gap = (target - above).max(0.0);
+                let root = (exceed * exceed + 2.0 * density * gap).sqrt();
+                return upper.1 - 2.0 * gap / (root + exceed);
+            }
+            above = whole;
+            upper = (p, q);
+        }
+        // Below the first level the quantile function is flat: every unit less leaves that much unserved.
+        (upper.1 - (target - above) / (1.0 - 0.0)).max(0.0)
+    }
+
+    /// The mean, by the same integral.
+    fn mean(&self, beta: f64) -> f64 {
+        let points = || LEVELS.iter().zip(&self.0);
+        let body: f64 =
+            points().zip(points().skip(1)).map(|((p0, q0), (p1, q1))| 0.5 * (q0 + q1) * (p1 - p0)).sum();
+        let first = self.0[0] * LEVELS[0];
+        let tail = (1.0 - LEVELS[N_LEVELS - 1]) * (self.0[N_LEVELS - 1] + beta);
+        first + body + tail
     }
 
     /// The value at `level`, linear between the levels, flat outside them.

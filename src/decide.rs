@@ -1,0 +1,267 @@
+//! A decision: an ordered list of stages, each with the proposal before and after it and one sentence with numbers.
+//!
+//! The order is DESIGN 4: evidence, reactive, forecast, predictive, combine, floors, threshold, stabilise, rate,
+//! cooldown, spend, bounds, mode. Each stage is one file and pure; only this file appends to the trail.
+
+pub mod bounds;
+pub mod combine;
+pub mod cooldown;
+pub mod evidence;
+pub mod floors;
+pub mod predictive;
+pub mod rate;
+pub mod reactive;
+pub mod spend;
+pub mod stabilise;
+pub mod threshold;
+mod track;
+pub mod trail;
+
+pub use evidence::{Absence, EvidenceMemory, Judged, MetricObservation, Reading, Standing};
+pub use track::{HumanFloor, Sustain, Track};
+pub use trail::{Fact, ModeFact, Stage, StageRecord};
+
+use crate::policy::Policy;
+use crate::units::{Replicas, Timestamp};
+use predictive::Predicted;
+
+/// What a decision is made on, besides the policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The instant of the decision.
+    pub now: Timestamp,
+    /// Replicas that were asked for: the only "current" there is (I13).
+    pub asked: Replicas,
+    /// Replicas that serve.
+    pub ready: Replicas,
+    /// One observation for each of the policy's metrics, in their order.
+    pub metrics: &'a [MetricObservation<'a>],
+}
+
+/// A decision and how it came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// When it was made.
+    pub at: Timestamp,
+    /// What stood.
+    pub asked: Replicas,
+    /// What served.
+    pub ready: Replicas,
+    /// What is wanted after all stages.
+    pub desired: Replicas,
+    /// What an HPA would ask for.
+    pub reactive: Replicas,
+    /// What the trusted forecast wants, if there is one.
+    pub predicted: Option<Replicas>,
+    /// The need of present demand at 100 % of safe load.
+    pub present_need: Replicas,
+    /// Replicas withheld by the spend limit.
+    pub withheld: Replicas,
+    /// What was made of each metric's reading.
+    pub judged: Vec<Judged>,
+    /// Every stage, in order.
+    pub stages: Vec<StageRecord>,
+    /// What is to be written now; `None` when nothing is.
+    pub write: Option<Replicas>,
+}
+
+impl Decision {
+    /// The last stage that changed the proposal; `Combine` when none did.
+    pub fn bound_by(&self) -> Stage {
+        self.stages
+            .iter()
+            .rev()
+            .find(|record| record.before != record.after && record.stage != Stage::Mode)
+            .map_or(Stage::Combine, |record| record.stage.max(Stage::Combine))
+    }
+
+    /// One line: from, to and the sentence of the stage that bound it.
+    pub fn summary(&self) -> String {
+        let bound = self.bound_by();
+        let sentence = self
+            .stages
+            .iter()
+            .find(|record| record.stage == bound)
+            .map_or_else(String::new, |record| record.fact.to_string());
+        if self.desired == self.asked {
+            format!("{}: {sentence}", self.asked)
+        } else {
+            format!("{} -> {}: {sentence}", self.asked, self.desired)
+        }
+    }
+
+    /// Whether every reading is fresh, complete and believed.
+    pub fn may_lower(&self) -> bool {
+        self.judged.iter().all(Judged::may_lower)
+    }
+}
+
+/// The trail under construction.
+struct Trail {
+    stages: Vec<StageRecord>,
+    proposal: Replicas,
+}
+
+impl Trail {
+    fn note(&mut self, stage: Stage, after: Replicas, fact: Fact) {
+        self.stages.push(StageRecord { stage, before: self.proposal, after, fact });
+        self.proposal = after;
+    }
+}
+
+/// What stages 1 to 4 found.
+struct Wishes {
+    judged: Vec<Judged>,
+    answers: combine::Answers,
+    present_need: Replicas,
+}
+
+/// Runs stages 1 to 10; whether the result is written is the engine's to say.
+pub fn decide(
+    policy: &Policy,
+    situation: &Situation<'_>,
+    evidence: &mut Vec<EvidenceMemory>,
+    track: &mut Track,
+) -> Decision {
+    let Situation { now, asked, ready, metrics } = *situation;
+    let mut trail = Trail { stages: Vec::with_capacity(13), proposal: asked };
+    let Wishes { judged, answers, present_need } = wishes(policy, situation, evidence, &mut trail);
+
+    let (combined, fact) = combine::apply(policy, &answers);
+    trail.note(Stage::Combine, combined, Fact::Combine(fact));
+
+    let pairs: Vec<(Judged, &MetricObservation<'_>)> = judged.iter().copied().zip(metrics).collect();
+    let (floored, asked_for, fact) = floors::apply(policy, combined, &pairs, track, now);
+    trail.note(Stage::Floors, floored, Fact::Floors(fact));
+
+    let predicted = answers.predicted.map(|predicted| predicted.wants(asked));
+    let firm = predicted
+        .map_or(Replicas::ZERO, |wants| wants.max(answers.present))
+        .max(asked_for)
+        .max(policy.bounds.min());
+    let (sustained, fact) = threshold::apply(policy, asked, floored, firm, (&mut *track, now));
+    trail.note(Stage::Threshold, sustained, Fact::Threshold(fact));
+
+    let recommended = stabilise::Recommended { reactive: answers.reactive, unheld: floored, firm };
+    let (stable, fact) = stabilise::apply(policy, asked, sustained, recommended, (&mut *track, now));
+    trail.note(Stage::Stabilise, stable, Fact::Stabilise(fact));
+
+    let (limited, fact) = rate::apply(policy, asked, stable, track, now);
+    trail.note(Stage::Rate, limited, Fact::Rate(fact));
+
+    let (cooled, fact) = cooldown::apply(policy, asked, limited, track, now);
+    trail.note(Stage::Cooldown, cooled, Fact::Cooldown(fact));
+
+    let (affordable, fact) = spend::apply(policy, asked, cooled, present_need);
+    let withheld = Replicas::new(cooled.get().saturating_sub(affordable.get()));
+    trail.note(Stage::Spend, affordable, Fact::Spend(fact));
+
+    let (desired, fact) = bounds::apply(policy.bounds, affordable);
+    trail.note(Stage::Bounds, desired, Fact::Bounds(fact));
+
+    let Trail { stages, .. } = trail;
+    let reactive = answers.reactive;
+    Decision {
+        at: now,
+        asked,
+        ready,
+        desired,
+        reactive,
+        predicted,
+        present_need,
+        withheld,
+        judged,
+        stages,
+        write: None,
+    }
+}
+
+/// Stages 1 to 4: evidence, the reactive answer, the forecast and what it needs.
+fn wishes(
+    policy: &Policy,
+    situation: &Situation<'_>,
+    evidence: &mut Vec<EvidenceMemory>,
+    trail: &mut Trail,
+) -> Wishes {
+    let Situation { now, asked, ready, metrics } = *situation;
+    align(policy, evidence);
+    let judged: Vec<Judged> = policy
+        .metrics
+        .iter()
+        .zip(metrics)
+        .zip(evidence.iter_mut())
+        .map(|((rule, seen), memory)| evidence::judge(policy, rule, seen, (now, ready), memory))
+        .collect();
+    let names = policy.metrics.iter().map(|rule| rule.name.clone());
+    let fact = evidence::Fact { metrics: names.zip(judged.iter().copied()).collect() };
+    trail.note(Stage::Evidence, asked, Fact::Evidence(fact));
+
+    let reactive = reactive::of_all(policy, &judged, asked);
+    let utilization = policy.reactive.average_utilization;
+    trail.note(
+        Stage::Reactive,
+        asked,
+        Fact::Reactive(reactive::Fact { answer: reactive, asked, utilization }),
+    );
+
+    let fact = predictive::ForecastFact::of(policy, metrics, now);
+    trail.note(Stage::Forecast, asked, Fact::Forecast(fact));
+
+    let mut predicted: Option<Predicted> = None;
+    let mut silent = predictive::NoForecast::Disabled;
+    let mut untrusted: Vec<Judged> = Vec::new();
+    let (mut present, mut present_need) = (Replicas::ZERO, Replicas::ZERO);
+    let mut p05_need: Option<Replicas> = None;
+    for ((rule, seen), judged) in policy.metrics.iter().zip(metrics).zip(&judged) {
+        let need_at = |capacity: Option<crate::units::CapacityPerReplica>| {
+            judged.demand.zip(capacity).map_or(Replicas::ZERO, |(demand, capacity)| capacity.need(demand))
+        };
+        present_need = present_need.max(need_at(judged.capacity));
+        let outcome = if rule.prediction {
+            predictive::of_metric(policy, judged, seen, now)
+        } else {
+            Err(predictive::NoForecast::Disabled)
+        };
+        match outcome {
+            Ok(wants) => {
+                predicted = Some(predictive::larger(predicted, wants));
+                let floor = policy.reactive.floor_utilization;
+                present = present.max(need_at(judged.capacity.map(|capacity| capacity.at(floor))));
+                let need =
+                    seen.p05_earlier.zip(seen.capacity).map(|(demand, capacity)| capacity.need(demand));
+                p05_need = p05_need.max(need);
+            }
+            Err(reason) => {
+                silent = reason;
+                untrusted.push(*judged);
+            }
+        }
+    }
+    let wants = predicted
+        .map_or(predictive::Fact::Silent(silent), |wants| predictive::Fact::Wants(wants, policy.lead));
+    trail.note(Stage::Predictive, asked, Fact::Predictive(wants));
+    let reactive_untrusted =
+        (!untrusted.is_empty()).then(|| reactive::of_all(policy, untrusted.iter(), asked));
+    let may_lower = judged.iter().all(Judged::may_lower);
+    let answers =
+        combine::Answers { asked, reactive, reactive_untrusted, present, predicted, p05_need, may_lower };
+    Wishes { judged, answers, present_need }
+}
+
+/// One memory for each metric, in the policy's order; a metric keeps its memory when others come and go.
+fn align(policy: &Policy, evidence: &mut Vec<EvidenceMemory>) {
+    let same = evidence.len() == policy.metrics.len()
+        && evidence.iter().zip(&policy.metrics).all(|(memory, rule)| memory.name == rule.name);
+    if same {
+        return;
+    }
+    let mut old = std::mem::take(evidence);
+    for rule in &policy.metrics {
+        let found = old.iter().position(|memory| memory.name == rule.name);
+        let fresh = || EvidenceMemory { name: rule.name.clone(), ..EvidenceMemory::default() };
+        evidence.push(found.map_or_else(fresh, |idx| old.swap_remove(idx)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Stage 10: `minReplicas` and `maxReplicas`; a change of either binds at once.
+
+use std::fmt;
+
+use crate::units::{ReplicaBounds, Replicas};
+
+/// What the bounds did, for their sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Within.
+    Within(Replicas, Replicas),
+    /// Raised to `minReplicas`.
+    Min(Replicas),
+    /// Lowered to `maxReplicas`.
+    Max {
+        /// What was wanted.
+        wanted: Replicas,
+        /// The bound.
+        max: Replicas,
+    },
+}
+
+/// Moves the proposal into the bounds.
+pub fn apply(bounds: ReplicaBounds, proposal: Replicas) -> (Replicas, Fact) {
+    let n = bounds.clamp(proposal);
+    let fact = if n > proposal {
+        Fact::Min(n)
+    } else if n < proposal {
+        Fact::Max { wanted: proposal, max: n }
+    } else {
+        Fact::Within(bounds.min(), bounds.max())
+    };
+    (n, fact)
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Within(min, max) => write!(f, "within {min} and {max}"),
+            Self::Min(min) => write!(f, "minReplicas is {min}"),
+            Self::Max { wanted, max } => write!(f, "maxReplicas is {max}, {wanted} were wanted"),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Stage 8, first part: the stabilisation windows of the HPA (PEERS 2.1 rule 10); the scale-up window holds back
+//! only what the reactive answer wants.
+
+use std::fmt;
+
+use super::track::Track;
+use crate::policy::Policy;
+use crate::units::{Replicas, Timestamp};
+
+/// What the windows did, for their sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// No window binds.
+    Free,
+    /// A raise is held to the lowest reactive answer of the scale-up window.
+    Up(Replicas),
+    /// A decrease is held to the highest proposal of the scale-down window.
+    Down(Replicas),
+}
+
+/// What the windows look at besides the proposal.
+#[derive(Clone, Copy, Debug)]
+pub struct Recommended {
+    /// The reactive answer, noted in the scale-up window.
+    pub reactive: Replicas,
+    /// The proposal before thresholds, noted in the scale-down window.
+    pub unheld: Replicas,
+    /// What is wanted by more than the reactive answer: never held back.
+    pub firm: Replicas,
+}
+
+/// Notes the recommendations in both windows and holds the proposal to them.
+pub fn apply(
+    policy: &Policy,
+    asked: Replicas,
+    proposal: Replicas,
+    recommended: Recommended,
+    (track, now): (&mut Track, Timestamp),
+) -> (Replicas, Fact) {
+    let Recommended { reactive, unheld, firm } = recommended;
+    let lowest = track.lowest_of_window(now, policy.behavior.up.window, reactive);
+    let highest = track.highest_of_window(now, policy.behavior.down.window, unheld);
+    if proposal > asked {
+        let limit = lowest.max(firm).max(asked);
+        if proposal > limit {
+            return (limit, Fact::Up(limit));
+        }
+    } else if proposal < asked {
+        let limit = highest.min(asked);
+        if proposal < limit {
+            return (limit, Fact::Down(limit));
+        }
+    }
+    (proposal, Fact::Free)
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free => f.write_str("no stabilisation window binds"),
+            Self::Up(n) => write!(f, "the scale-up window holds the raise to {n}, its lowest recommendation"),
+            Self::Down(n) => {
+                write!(f, "the scale-down window holds the decrease at {n}, its highest recommendation")
+            }
+        }
+    }
+}

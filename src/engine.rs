@@ -1,0 +1,156 @@
+//! The one function that the operator, the planner and the replay call: [`tick`].
+
+mod memory;
+mod shadow;
+
+pub use memory::{Intent, Memory};
+pub use shadow::Shadow;
+
+use std::borrow::Cow;
+
+use crate::decide::{
+    self, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
+};
+use crate::policy::{Actuation, Mode, Pause, Policy};
+use crate::units::{ReplicaBounds, Replicas, Timestamp};
+
+/// Everything that is known at one instant. Nothing in it is later than `now`.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// The instant of the tick.
+    pub now: Timestamp,
+    /// `spec.replicas` of the target, or the HPA's `minReplicas` under `HorizontalPodAutoscalerFloor`.
+    pub asked: Replicas,
+    /// Replicas that serve.
+    pub ready: Replicas,
+    /// The HPA whose floor is moved, under `HorizontalPodAutoscalerFloor`.
+    pub hpa: Option<HpaFloor>,
+    /// One for each metric of the policy, in its order.
+    pub metrics: &'a [MetricObservation<'a>],
+}
+
+/// The HPA whose `minReplicas` is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HpaFloor {
+    /// Its own `minReplicas`, before anything was raised.
+    pub original: Replicas,
+    /// Its `maxReplicas`.
+    pub max: Replicas,
+}
+
+/// What a tick gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    /// The decision.
+    pub decision: Decision,
+    /// What the next tick must know. When the decision writes, it holds the open intent: whether the write landed
+    /// is read from `asked` at the next tick, so that a crash between the two changes nothing.
+    pub memory: Memory,
+}
+
+/// One decision from the policy, what is seen and what is remembered. Pure: no clock, I/O, randomness or panic;
+/// equal inputs give equal outputs.
+pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> Tick {
+    let mut memory = memory.clone();
+    let policy = effective(policy, observation);
+    if policy.mode == Mode::DryRun {
+        return shadow_tick(&policy, observation, memory);
+    }
+    let Observation { now, asked, ready, metrics, .. } = *observation;
+    memory.shadow = None;
+    let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
+    resolve_intent(&mut memory, &mut track, asked);
+    track.notice_foreign_write(now, asked);
+    let situation = Situation { now, asked, ready, metrics };
+    let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
+    let fact = permit(&policy, &mut decision, &track, &mut memory);
+    note_mode(&mut decision, fact);
+    track.prune(now, &policy);
+    memory.track = Some(track);
+    if let Some(to) = decision.write {
+        memory.intent_id = memory.intent_id.wrapping_add(1);
+        memory.intent = Some(Intent { id: memory.intent_id, from: asked, to, at: now });
+    }
+    Tick { decision, memory }
+}
+
+/// The policy with the bounds that hold now: beside an HPA, between its own minimum and its maximum.
+fn effective<'a>(policy: &'a Policy, observation: &Observation<'_>) -> Cow<'a, Policy> {
+    match (policy.actuation, observation.hpa) {
+        (Actuation::HorizontalPodAutoscalerFloor, Some(HpaFloor { original, max })) => {
+            let max = max.min(policy.bounds.max()).max(original);
+            let Some(bounds) = ReplicaBounds::new(original, max) else { return Cow::Borrowed(policy) };
+            Cow::Owned(Policy { bounds, ..policy.clone() })
+        }
+        _ => Cow::Borrowed(policy),
+    }
+}
+
+/// Whether the write of the last tick landed: then it is a change of ours, at the instant it was intended.
+fn resolve_intent(memory: &mut Memory, track: &mut Track, asked: Replicas) {
+    if let Some(intent) = memory.intent.take()
+        && asked == intent.to
+    {
+        track.record_change(intent.at, intent.from, intent.to);
+    }
+}
+
+/// Whether the decision is written, and why.
+fn permit(policy: &Policy, decision: &mut Decision, track: &Track, memory: &mut Memory) -> ModeFact {
+    let (now, asked) = (decision.at, decision.asked);
+    if asked == Replicas::ZERO {
+        decision.desired = Replicas::ZERO;
+        return ModeFact::SwitchedOff;
+    }
+    if let Some(Pause { until, reason, replicas }) = policy.pause.as_ref().filter(|pause| now < pause.until) {
+        let entered = memory.pause_entered.replace(*until) != Some(*until);
+        let once = replicas.filter(|&n| entered && n != asked);
+        decision.write = once;
+        decision.desired = once.unwrap_or(asked);
+        return once.map_or_else(
+            || ModeFact::Paused { reason: reason.clone(), left: until.since(now) },
+            ModeFact::PauseEntered,
+        );
+    }
+    memory.pause_entered = None;
+    if track.in_conflict() {
+        return ModeFact::Conflict;
+    }
+    if decision.desired == asked {
+        return ModeFact::Unchanged(asked);
+    }
+    decision.write = Some(decision.desired);
+    ModeFact::Writes(policy.mode)
+}
+
+fn note_mode(decision: &mut Decision, fact: ModeFact) {
+    let before = decision.stages.last().map_or(decision.asked, |record| record.after);
+    let after = decision.desired;
+    decision.stages.push(StageRecord { stage: Stage::Mode, before, after, fact: Fact::Mode(fact) });
+}
+
+/// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
+fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
+    let Observation { now, asked, ready, metrics, .. } = *observation;
+    memory.track = None;
+    memory.intent = None;
+    memory.pause_entered = None;
+    let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready));
+    shadow.advance(now);
+    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, metrics };
+    let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
+    note_mode(&mut decision, ModeFact::DryRun);
+    shadow.account(policy, &decision);
+    shadow.follow(policy, now, decision.desired);
+    shadow.track.prune(now, policy);
+    memory.shadow = Some(shadow);
+    Tick { decision, memory }
+}
+
+/// The instant at which a memory was last touched by a change, for reports.
+pub fn last_change(memory: &Memory) -> Option<Timestamp> {
+    memory.track.as_ref().and_then(Track::last_change)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! What one tick leaves for the next: plain data, kept in the status of the custom resource.
+
+use serde::{Deserialize, Serialize};
+
+use super::shadow::Shadow;
+use crate::decide::{EvidenceMemory, Track};
+use crate::units::{Replicas, Timestamp};
+
+/// The version of the stored form; another one is read as no memory at all (I33).
+pub const VERSION: u32 = 1;
+
+/// What one tick leaves for the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// Version of this form.
+    pub v: u32,
+    /// The Lease's transition count of the operator that wrote it; a lower one may not write.
+    pub epoch: u64,
+    /// Counts intents.
+    pub intent_id: u64,
+    /// A write that may or may not have landed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// The pause whose entry was already acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_entered: Option<Timestamp>,
+    /// What is remembered of each metric.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceMemory>,
+    /// The history of the real target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track: Option<Track>,
+    /// The history of the shadow, in DryRun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
+}
+
+/// A write that was about to be made: the crash record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Rising.
+    pub id: u64,
+    /// What stood.
+    pub from: Replicas,
+    /// What is to stand.
+    pub to: Replicas,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            v: VERSION,
+            epoch: 0,
+            intent_id: 0,
+            intent: None,
+            pause_entered: None,
+            evidence: Vec::new(),
+            track: None,
+            shadow: None,
+        }
+    }
+}
+
+impl Memory {
+    /// Reads a stored memory; anything unreadable, or of another version, is no memory at all, and the next tick
+    /// behaves as just changed (I33).
+    pub fn read(stored: &serde_json::Value) -> Self {
+        serde_json::from_value::<Self>(stored.clone())
+            .ok()
+            .filter(|memory| memory.v == VERSION)
+            .unwrap_or_default()
+    }
+
+    /// After a restart: the scale-down window begins with `(now, max(asked, stored maximum))` (DESIGN 8).
+    pub fn reseed(&mut self, now: Timestamp, asked: Replicas) {
+        if let Some(track) = &mut self.track {
+            reseed(track, now, asked);
+        }
+        if let Some(shadow) = &mut self.shadow {
+            reseed(&mut shadow.track, now, shadow.asked);
+        }
+    }
+}
+
+fn reseed(track: &mut Track, now: Timestamp, asked: Replicas) {
+    let highest = track.down.iter().map(|&(_, n)| n).max().map_or(asked, |stored| stored.max(asked));
+    track.down.clear();
+    track.down.push((now, highest));
+}
