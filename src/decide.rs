@@ -264,4 +264,4 @@ fn align(policy: &Policy, evidence: &mut Vec<EvidenceMemory>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use crate::decide::{EvidenceMemory, Track};
 use crate::units::{Replicas, Timestamp};
 
 /// The version of the stored form; another one is read as no memory at all (I33).
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What one tick leaves for the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
