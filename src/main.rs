@@ -1,2 +1,3 @@
-//! f
+//! The binary `foresail`.
+
 fn main() {}

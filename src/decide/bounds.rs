@@ -1,5 +1,6 @@
 //! Stage 10: `minReplicas` and `maxReplicas`; a change of either binds at once.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::units::{ReplicaBounds, Replicas};
@@ -23,12 +24,10 @@ pub enum Fact {
 /// Moves the proposal into the bounds.
 pub fn apply(bounds: ReplicaBounds, proposal: Replicas) -> (Replicas, Fact) {
     let n = bounds.clamp(proposal);
-    let fact = if n > proposal {
-        Fact::Min(n)
-    } else if n < proposal {
-        Fact::Max { wanted: proposal, max: n }
-    } else {
-        Fact::Within(bounds.min(), bounds.max())
+    let fact = match n.cmp(&proposal) {
+        Ordering::Greater => Fact::Min(n),
+        Ordering::Less => Fact::Max { wanted: proposal, max: n },
+        Ordering::Equal => Fact::Within(bounds.min(), bounds.max()),
     };
     (n, fact)
 }

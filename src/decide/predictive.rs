@@ -96,6 +96,9 @@ fn backward_pass(policy: &Policy, needs: &mut [Replicas]) {
 }
 
 /// What one metric's forecast asks for.
+///
+/// # Errors
+/// [`NoForecast`] says why there is nothing to follow.
 pub fn of_metric(
     policy: &Policy,
     judged: &Judged,

@@ -63,7 +63,7 @@ pub(crate) fn value(value: f64, seconds: i64) -> Reading {
     Reading::Value { value, at: at(seconds), partial: false }
 }
 
-pub(crate) fn seen<'a>(reading: Reading, outlook: Option<&'a QuantileForecast>) -> MetricObservation<'a> {
+pub(crate) fn seen(reading: Reading, outlook: Option<&QuantileForecast>) -> MetricObservation<'_> {
     MetricObservation {
         reading,
         capacity: CapacityPerReplica::new(100.0),

@@ -145,7 +145,7 @@ impl Track {
         self.down.push((now, n));
         let cutoff = now.minus(window);
         let highest = self.down.iter().filter(|(at, _)| *at > cutoff).map(|(_, n)| *n).max();
-        cap_window(&mut self.down, |older, newer| older.max(newer));
+        cap_window(&mut self.down, Replicas::max);
         highest.map_or(n, |highest| highest.max(n))
     }
 
@@ -157,7 +157,7 @@ impl Track {
         self.up.push((now, n));
         let cutoff = now.minus(window);
         let lowest = self.up.iter().filter(|(at, _)| *at > cutoff).map(|(_, n)| *n).min();
-        cap_window(&mut self.up, |older, newer| older.min(newer));
+        cap_window(&mut self.up, Replicas::min);
         lowest.map_or(n, |lowest| lowest.min(n))
     }
 }
