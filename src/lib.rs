@@ -28,8 +28,15 @@
 //! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
+#[cfg(feature = "operator")]
+pub mod api;
+pub mod calendar;
+#[cfg(feature = "operator")]
+pub mod cli;
 pub mod decide;
 pub mod engine;
 pub mod forecast;
+#[cfg(feature = "operator")]
+pub mod metrics;
 pub mod policy;
 pub mod units;

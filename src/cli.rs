@@ -1,0 +1,39 @@
+//! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
+
+pub mod crds;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A predictive autoscaler for Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "foresail", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the custom resource definitions as YAML.
+    Crds(crds::CrdsArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the command could not do, with its cause.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { command } = cli;
+    match command {
+        Command::Crds(args) => crds::run(&args),
+    }
+}
+
+/// Says on standard error what went wrong, each cause once.
+pub fn report(error: &anyhow::Error) {
+    use std::io::Write as _;
+    // Standard error may be closed; there is nobody left to tell.
+    drop(writeln!(std::io::stderr(), "foresail: {error:#}"));
+}

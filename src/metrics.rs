@@ -1,0 +1,3 @@
+//! Prometheus: from queries to evidence and history.
+
+pub mod promql;
