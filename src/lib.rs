@@ -31,5 +31,7 @@
 pub mod decide;
 pub mod engine;
 pub mod forecast;
+#[cfg(feature = "operator")]
+pub mod metrics;
 pub mod policy;
 pub mod units;
