@@ -20,7 +20,7 @@ const INSTANT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most bytes read of a failed answer, to find Prometheus' own words in it.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// A longer query goes as POST: proxies commonly cut addresses at 8 KiB, and percent-encoding triples some texts.
-const GET_QUERY_BYTES_MAX: usize = 2 * 1024;
+pub(super) const GET_QUERY_BYTES_MAX: usize = 2 * 1024;
 /// Series to ask for: one is used, and a second is enough to know that there are too many.
 pub(super) const SERIES_LIMIT: u32 = 2;
 

@@ -88,17 +88,11 @@ pub(super) fn instant(body: &[u8]) -> Result<Sample, Refusal> {
     let Data { result_type, result } = data(text)?;
     match result_type.as_str() {
         "vector" => {
-            if result.len() > 1 {
-                return Err(Refusal::new(Absence::ManySeries, Absence::ManySeries.words()));
-            }
-            let Some(cell) = result.into_iter().next() else {
-                return Err(Refusal::new(Absence::Empty, Absence::Empty.words()));
-            };
-            let Cell::Series(Series { metric: _, value, values: None, histogram: None, histograms: None }) =
-                cell
-            else {
-                return Err(malformed(
-                    "the answer holds native histograms: take a float of them, such as histogram_count()",
+            let series = one_series(result)?;
+            let Some(Series { value, values: None, .. }) = series else {
+                return Err(series.map_or_else(
+                    || Refusal::new(Absence::Empty, Absence::Empty.words()),
+                    |_| malformed("the series is one of a range"),
                 ));
             };
             let (Stamp(at), Number(value)) = value.ok_or_else(|| malformed("the series has no value"))?;
@@ -128,16 +122,12 @@ pub(super) fn range(body: &[u8]) -> Result<Points, Refusal> {
     if result_type != "matrix" {
         return Err(malformed("a range was asked for and the answer holds none"));
     }
-    if result.len() > 1 {
-        return Err(Refusal::new(Absence::ManySeries, Absence::ManySeries.words()));
-    }
-    let Some(cell) = result.into_iter().next() else { return Ok(Points { points: Vec::new(), warning }) };
-    let Cell::Series(Series { metric: _, value: None, values, histogram: None, histograms: None }) = cell
-    else {
-        return Err(malformed(
-            "the answer holds native histograms: take a float of them, such as histogram_count()",
-        ));
+    let Some(Series { value, values, .. }) = one_series(result)? else {
+        return Ok(Points { points: Vec::new(), warning });
     };
+    if value.is_some() {
+        return Err(malformed("the series is one of an instant"));
+    }
     let values = values.ok_or_else(|| malformed("the series has no values"))?;
     Ok(Points { points: values.into_iter().map(|(Stamp(at), Number(value))| (at, value)).collect(), warning })
 }
@@ -147,6 +137,30 @@ pub(super) fn error_text(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let envelope: Envelope = serde_json::from_str(text).ok()?;
     (envelope.status == "error").then(|| envelope.complaint())?
+}
+
+/// The only series of floats in `result`, if there is any.
+fn one_series(result: Vec<Cell>) -> Result<Option<Series>, Refusal> {
+    let mut only = None;
+    let n_series = result.len();
+    for cell in result {
+        match cell {
+            Cell::Series(Series { histogram: None, histograms: None, .. }) if n_series > 1 => {}
+            Cell::Series(series @ Series { histogram: None, histograms: None, .. }) => only = Some(series),
+            Cell::Series(_) => {
+                return Err(malformed(
+                    "the answer holds native histograms: take a float, such as histogram_count()",
+                ));
+            }
+            Cell::Number(_) | Cell::Text(_) => {
+                return Err(malformed("the result holds something that is no series"));
+            }
+        }
+    }
+    if n_series > 1 {
+        return Err(Refusal::new(Absence::ManySeries, Absence::ManySeries.words()));
+    }
+    Ok(only)
 }
 
 fn malformed(note: &str) -> Refusal {

@@ -4,7 +4,7 @@
 //! the source did not have is not there. All or nothing: a chunk that fails fails the call, since half a history
 //! would look like a gap.
 
-use super::client::{SERIES_LIMIT, SourceClient, body, lookback};
+use super::client::{GET_QUERY_BYTES_MAX, SERIES_LIMIT, SourceClient, body, lookback};
 use super::decode::{self, Points, Refusal};
 use super::settings::SourceError;
 use crate::decide::evidence::Absence;
@@ -59,12 +59,11 @@ impl SourceClient {
         let mut warned = None;
         for chunk in chunks {
             let answer = self.chunk(query, chunk).await?;
-            match answer.warning {
-                Some(warning) => warned = Some(warning),
-                None => {
-                    n_whole += 1;
-                    points.extend(tidy(answer.points, chunk, query.step)?);
-                }
+            if let Some(warning) = answer.warning {
+                warned = Some(warning);
+            } else {
+                n_whole += 1;
+                points.extend(tidy(answer.points, chunk, query.step)?);
             }
         }
         match warned {
@@ -83,7 +82,6 @@ impl SourceClient {
     ) -> Result<Points, Refusal> {
         let _turn = self.history_turn().await?;
         let step = f64::from(query.step.seconds());
-        // POST: a history is asked for seldom, and the query may be long.
         let request = self
             .api
             .query_range(&query.promql, start.seconds(), end.seconds(), step)
@@ -91,7 +89,12 @@ impl SourceClient {
             .query("lookback_delta", lookback(query.max_age))
             .query("partial_response", "false")
             .query("limit", SERIES_LIMIT);
-        let body = self.in_time(async { body(request.get_raw().await, RANGE_BYTES_MAX).await }).await?;
+        let body = self.in_time(async {
+            let long = query.promql.len() > GET_QUERY_BYTES_MAX;
+            let sent = if long { request.post_raw().await } else { request.get_raw().await };
+            body(sent, RANGE_BYTES_MAX).await
+        });
+        let body = body.await?;
         decode::range(&body)
     }
 }
