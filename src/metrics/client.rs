@@ -9,7 +9,7 @@ use std::fmt;
 use prometheus_http_query::Client as Api;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::decode::{self, Refusal, Sample, sanitised};
+use super::decode::{self, Refusal, Sample};
 use super::settings::{SourceError, SourceSettings};
 use crate::decide::evidence::{Absence, Reading};
 use crate::units::{Span, Timestamp};
@@ -228,13 +228,15 @@ fn broken(error: &reqwest::Error) -> Refusal {
     if error.is_timeout() {
         return timed_out();
     }
-    if error.is_decode() {
-        return Refusal::new(Absence::Malformed, "the answer cannot be decompressed");
-    }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let stage = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    Refusal::new(Absence::Unreachable, &sanitised(&format!("{stage}: {cause}")))
+    // The HTTP client calls every failure after the headers, but for a timeout, one of decoding.
+    let (absence, stage) = match (error.is_connect(), error.is_decode()) {
+        (true, _) => (Absence::Unreachable, "cannot connect"),
+        (false, true) => (Absence::Malformed, "the answer broke off or cannot be unpacked"),
+        (false, false) => (Absence::Unreachable, "the connection broke"),
+    };
+    Refusal::new(absence, &format!("{stage}: {cause}"))
 }

@@ -26,7 +26,8 @@ pub struct HistoryQuery {
     pub promql: String,
     /// The earliest instant, rounded up to the grid.
     pub from: Timestamp,
-    /// The latest instant, included, rounded down to the grid.
+    /// The latest instant, included, rounded down to the grid. Not after the present: for `max_age` beyond it a
+    /// source repeats its last sample.
     pub to: Timestamp,
     /// The grid, counted from the Unix epoch.
     pub step: Step,

@@ -151,17 +151,17 @@ impl SourceSettings {
             .timeout(timeout.to_std())
             .pool_max_idle_per_host(*max_concurrent)
             .user_agent(concat!("foresail/", env!("CARGO_PKG_VERSION")));
-        let url = self.base(url)?;
+        let base = self.base(url)?;
         if let Some(pem) = ca_pem {
             builder = builder.tls_certs_only(self.certificates(pem)?);
-        } else if url.scheme() == "http" {
+        } else if base.scheme() == "http" {
             // An image without certificates must not stop a source that needs none.
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|_| {
             self.fault("TLS: there are no usable certificates, neither in caPem nor on the system: set caPem")
         })?;
-        Ok((url, client))
+        Ok((base, client))
     }
 
     fn fault(&self, fault: &str) -> SourceError {
@@ -169,7 +169,8 @@ impl SourceSettings {
     }
 
     fn base(&self, text: &str) -> Result<reqwest::Url, SourceError> {
-        let url = reqwest::Url::parse(text)
+        // The path is joined with a slash; one at the end here would make it two, which Prometheus redirects.
+        let url = reqwest::Url::parse(text.trim_end_matches('/'))
             .map_err(|_| self.fault("url: write it as `https://host:port` or `https://host/path`"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(self.fault("url: only `http` and `https` with a host are spoken"));
