@@ -15,7 +15,10 @@ mod tls;
 
 const GOOD: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000.5,"12.5"]}]}}"#;
 const TOKEN: &str = "t0k3n-canary";
-const DEADLINE: Span = Span::from_millis(200);
+/// For answers that come: long, so that a busy machine fails no test.
+const PATIENT: Span = Span::from_seconds(20);
+/// For answers that do not.
+const HASTY: Span = Span::from_millis(200);
 
 fn settings(url: &str) -> SourceSettings {
     rustls::crypto::ring::default_provider().install_default().ok();
@@ -25,7 +28,7 @@ fn settings(url: &str) -> SourceSettings {
         authorization: Some(Authorization::Bearer(Secret::new(TOKEN.into()))),
         ca_pem: None,
         tenant_header: Some(("X-Scope-OrgID".into(), "shop".into())),
-        timeout: DEADLINE,
+        timeout: PATIENT,
         max_concurrent: 4,
     }
 }
@@ -39,8 +42,10 @@ fn query() -> InstantQuery {
 }
 
 async fn ask(reply: Reply) -> Answer {
+    let timeout = if matches!(reply, Reply::Hang | Reply::Drip(_)) { HASTY } else { PATIENT };
     let server = Server::start(vec![reply]).await;
-    let answer = SourceClient::new(settings(&server.url)).unwrap().instant(&query()).await;
+    let settings = SourceSettings { timeout, ..settings(&server.url) };
+    let answer = SourceClient::new(settings).unwrap().instant(&query()).await;
     let note = answer.note.clone().unwrap_or_default();
     assert!(note.len() <= 256 && !note.contains(char::is_control) && !note.contains(TOKEN), "{note}");
     answer
@@ -77,7 +82,7 @@ async fn the_question_carries_instant_age_deadline_and_identity() {
     let (line, headers) = request.split_once("\r\n").unwrap();
     assert_eq!(
         line,
-        "GET /prom/api/v1/query?query=sum%28up%29&time=1700000000.500&timeout=200ms&lookback_delta=120000ms\
+        "GET /prom/api/v1/query?query=sum%28up%29&time=1700000000.500&timeout=20000ms&lookback_delta=120000ms\
          &partial_response=false&limit=2 HTTP/1.1"
     );
     let headers = headers.to_lowercase();
@@ -176,8 +181,7 @@ async fn an_oversize_answer_is_left_at_the_cap() {
     let unknown = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
     for head in [known, unknown] {
         let server = Server::start(vec![Reply::Flood(head, Arc::clone(&taken))]).await;
-        let patient = SourceSettings { timeout: Span::from_seconds(20), ..settings(&server.url) };
-        let answer = SourceClient::new(patient).unwrap().instant(&query()).await;
+        let answer = SourceClient::new(settings(&server.url)).unwrap().instant(&query()).await;
         assert_eq!(answer.reading, Reading::Absent(Absence::Malformed));
         assert_eq!(answer.note.unwrap(), "the answer is larger than 8192 KiB: aggregate the query");
     }
@@ -205,8 +209,7 @@ async fn a_gzip_bomb_is_left_at_the_cap_of_what_it_unpacks_to() {
     assert!(bomb.len() < 500_000);
     let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len());
     let server = Server::start(vec![Reply::Bytes([head.into_bytes(), bomb].concat())]).await;
-    let patient = SourceSettings { timeout: Span::from_seconds(20), ..settings(&server.url) };
-    let answer = SourceClient::new(patient).unwrap().instant(&query()).await;
+    let answer = SourceClient::new(settings(&server.url)).unwrap().instant(&query()).await;
     assert_eq!(answer.note.unwrap(), "the answer is larger than 8192 KiB: aggregate the query");
 }
 
@@ -251,13 +254,16 @@ fn two_days() -> HistoryQuery {
         to: Timestamp::from_seconds(2 * 86_400 - 3600),
         step: Step::new(3600).unwrap(),
         max_age: Span::from_minutes(5),
-        deadline: Span::from_seconds(2),
+        deadline: PATIENT,
     }
 }
 
 async fn history(replies: Vec<Reply>) -> Result<Vec<(i64, f64)>, Absence> {
+    let hangs = replies.iter().any(|reply| matches!(reply, Reply::Hang));
     let server = Server::start(replies).await;
-    let points = SourceClient::new(settings(&server.url)).unwrap().history(&two_days()).await;
+    let timeout = if hangs { Span::from_seconds(1) } else { PATIENT };
+    let settings = SourceSettings { timeout, ..settings(&server.url) };
+    let points = SourceClient::new(settings).unwrap().history(&two_days()).await;
     points
         .map(|points| points.iter().map(|(at, value)| (at.seconds(), *value)).collect())
         .map_err(|error| error.absence())
@@ -284,9 +290,8 @@ async fn a_history_joins_its_chunks_and_keeps_gaps() {
 #[tokio::test]
 async fn a_history_ends_at_its_deadline() {
     let server = Server::start(vec![Reply::Hang]).await;
-    let patient = SourceSettings { timeout: Span::from_seconds(20), ..settings(&server.url) };
     let hasty = HistoryQuery { deadline: Span::from_millis(100), ..two_days() };
-    let error = SourceClient::new(patient).unwrap().history(&hasty).await.unwrap_err();
+    let error = SourceClient::new(settings(&server.url)).unwrap().history(&hasty).await.unwrap_err();
     assert_eq!(error.to_string(), "metric source `main`: the history did not arrive in time");
 }
 
@@ -320,7 +325,7 @@ async fn a_source_is_replaced_and_removed_at_once() {
         pool.instant("main", &query(), tick).await.reading,
         Reading::Absent(Absence::SourceNotAllowed)
     );
-    pool.set(settings(&old.url)).unwrap();
+    pool.set(SourceSettings { timeout: HASTY, ..settings(&old.url) }).unwrap();
     assert_eq!(pool.instant("main", &query(), tick).await.reading, Reading::Absent(Absence::Unreachable));
     pool.set(settings(&new.url)).unwrap();
     assert_eq!(pool.instant("main", &query(), tick).await.reading, GOOD_READING);
@@ -338,7 +343,7 @@ async fn a_source_is_replaced_and_removed_at_once() {
 async fn a_slow_source_delays_only_its_users() {
     let (slow, fast) = (Server::start(vec![Reply::Hang]).await, Server::start(vec![json(GOOD)]).await);
     let pool = SourcePool::new();
-    let patient = SourceSettings { timeout: Span::from_seconds(2), max_concurrent: 1, ..settings(&slow.url) };
+    let patient = SourceSettings { max_concurrent: 1, ..settings(&slow.url) };
     pool.set(SourceSettings { name: "slow".into(), ..patient }).unwrap();
     pool.set(SourceSettings { name: "fast".into(), ..settings(&fast.url) }).unwrap();
     let (question, other) = (query(), InstantQuery { promql: "other".into(), ..query() });

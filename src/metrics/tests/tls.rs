@@ -38,11 +38,8 @@ fn start(host: &str) -> (u16, String) {
 }
 
 async fn ask(port: u16, ca_pem: &str) -> Answer {
-    let settings = SourceSettings {
-        ca_pem: Some(ca_pem.into()),
-        timeout: Span::from_seconds(5),
-        ..settings(&format!("https://127.0.0.1:{port}"))
-    };
+    let settings =
+        SourceSettings { ca_pem: Some(ca_pem.into()), ..settings(&format!("https://127.0.0.1:{port}")) };
     SourceClient::new(settings).unwrap().instant(&query()).await
 }
 
