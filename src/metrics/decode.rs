@@ -6,9 +6,10 @@
 //! either way: the body must be UTF-8 JSON of the expected shape.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 
 use crate::decide::evidence::Absence;
 use crate::units::Timestamp;
@@ -99,7 +100,7 @@ pub(super) fn instant(body: &[u8]) -> Result<Sample, Refusal> {
             Ok(Sample { value, at, warning })
         }
         "scalar" => {
-            let mut cells = result.into_iter();
+            let mut cells = result.kept.into_iter();
             match (cells.next(), cells.next(), cells.next()) {
                 (Some(Cell::Number(seconds)), Some(Cell::Text(text)), None) => {
                     let at = instant_of(seconds).ok_or_else(|| malformed("the time of the value is none"))?;
@@ -140,10 +141,10 @@ pub(super) fn error_text(body: &[u8]) -> Option<String> {
 }
 
 /// The only series of floats in `result`, if there is any.
-fn one_series(result: Vec<Cell>) -> Result<Option<Series>, Refusal> {
+fn one_series(result: Leading<Cell, 3>) -> Result<Option<Series>, Refusal> {
     let mut only = None;
-    let n_series = result.len();
-    for cell in result {
+    let Leading { kept, n: n_series } = result;
+    for cell in kept {
         match cell {
             Cell::Series(Series { histogram: None, histograms: None, .. }) if n_series > 1 => {}
             Cell::Series(series @ Series { histogram: None, histograms: None, .. }) => only = Some(series),
@@ -172,9 +173,7 @@ fn success(body: &[u8]) -> Result<(&str, Option<String>), Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| malformed("the answer is not UTF-8"))?;
     let envelope: Envelope = serde_json::from_str(text).map_err(|error| shape(&error))?;
     match envelope.status.as_str() {
-        "success" => {
-            Ok((text, envelope.warnings.unwrap_or_default().first().map(|warning| sanitised(warning))))
-        }
+        "success" => Ok((text, envelope.warning())),
         "error" => {
             let note = envelope.complaint().unwrap_or_else(|| Absence::SourceError.words().to_owned());
             Err(Refusal::new(Absence::SourceError, &note))
@@ -206,10 +205,14 @@ struct Envelope {
     #[serde(rename = "errorType")]
     error_type: Option<String>,
     error: Option<String>,
-    warnings: Option<Vec<String>>,
+    warnings: Option<Leading<String, 1>>,
 }
 
 impl Envelope {
+    fn warning(self) -> Option<String> {
+        self.warnings?.kept.first().map(|warning| sanitised(warning))
+    }
+
     fn complaint(self) -> Option<String> {
         let kind = self.error_type.filter(|kind| ERROR_TYPES.contains(&kind.as_str()))?;
         Some(sanitised(&format!("{kind}: {}", self.error.unwrap_or_default())))
@@ -225,7 +228,14 @@ struct AnswerBody {
 struct Data {
     #[serde(rename = "resultType")]
     result_type: String,
-    result: Vec<Cell>,
+    result: Leading<Cell, 3>,
+}
+
+/// A list of which the first `N` are kept and the others are only checked and counted: a body at the byte cap may
+/// hold millions of elements, each of which would take 30 times its bytes.
+struct Leading<T, const N: usize> {
+    kept: Vec<T>,
+    n: usize,
 }
 
 /// An element of `result`: a series of a vector or matrix, or half of a scalar. Which one is right depends on
@@ -255,6 +265,29 @@ struct Stamp(Timestamp);
 
 /// A number in the text form of Prometheus.
 struct Number(f64);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Leading<T, N> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T, const N: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for List<T, N> {
+            type Value = Leading<T, N>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut leading = Leading { kept: Vec::new(), n: 0 };
+                while let Some(element) = list.next_element()? {
+                    leading.n += 1;
+                    if leading.n <= N {
+                        leading.kept.push(element);
+                    }
+                }
+                Ok(leading)
+            }
+        }
+        deserializer.deserialize_seq(List(PhantomData))
+    }
+}
 
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

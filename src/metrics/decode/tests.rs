@@ -221,6 +221,16 @@ fn notes_repeat_nothing_but_the_words_of_prometheus() {
 }
 
 #[test]
+fn of_a_list_without_end_only_the_first_are_kept() {
+    let many = vec![r#"{"metric":{},"value":[1,"1"]}"#; 10_000].join(",");
+    let body = of_type("vector", &format!("[{many}]"));
+    let Data { result, .. } = data(&body).ok().unwrap();
+    assert_eq!((result.kept.len(), result.n), (3, 10_000));
+    assert_eq!(absence_of(&body), ManySeries);
+    assert_eq!(absence_of(&body.replace("\"1\"]}]", "\"x\"]}]")), Malformed, "the others are still checked");
+}
+
+#[test]
 fn a_range_holds_at_most_one_series_of_floats() {
     let points = |result: &str| {
         range(of_type("matrix", result).as_bytes()).map(|it| it.points).map_err(|it| it.absence)
