@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`settings`] | where a source is and how to speak to it; secrets that do not print |
 //! | [`client`] | one question and its answer, within a deadline and a byte cap |
-//! | [`decode`] | bytes of an answer to a sample, or to a reason |
+//! | `decode` | bytes of an answer to a sample, or to a reason |
 //! | [`history`] | the past of a query, in chunks |
 //! | [`pool`] | all sources; identical questions are asked once |
 //! | [`suspect`] | many series of a source falling at once |
