@@ -31,5 +31,9 @@
 pub mod decide;
 pub mod engine;
 pub mod forecast;
+#[cfg(feature = "operator")]
+pub mod operator;
 pub mod policy;
+#[cfg(feature = "operator")]
+pub mod telemetry;
 pub mod units;
