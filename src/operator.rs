@@ -16,7 +16,7 @@ pub mod actuate;
 pub mod client;
 pub mod clock;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod health;
 pub mod lease;
 pub mod pace;

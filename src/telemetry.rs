@@ -1,1 +1,5 @@
-//! Stub.
+//! What Foresail says about itself: logs, metrics, and Events on the objects it acts on.
+
+pub mod events;
+pub mod logs;
+pub mod metrics;

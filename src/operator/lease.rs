@@ -80,14 +80,22 @@ pub struct LeaseSettings {
     pub identity: String,
 }
 
+/// The Lease as last seen. Its version tells a renewal, not its times: a holder whose wall clock stands still renews
+/// too.
+struct Seen {
+    version: Option<String>,
+    stands_for: Duration,
+    since: Instant,
+}
+
 /// One candidate.
 pub struct Elector {
     api: Api<Lease>,
     settings: LeaseSettings,
     clock: Arc<dyn Clock>,
     published: watch::Sender<Leadership>,
-    /// What the Lease said, and since when it has said so by our clock.
-    seen: Option<(Option<LeaseSpec>, Instant)>,
+    /// The Lease as last seen, and since when it has stood so by our clock.
+    seen: Option<Seen>,
     /// The epoch we hold.
     epoch: Option<i32>,
     /// The last loop's beat, for `/readyz`.
@@ -150,7 +158,7 @@ impl Elector {
         if self.epoch.is_some() {
             return RENEW_EVERY.saturating_sub(began.elapsed());
         }
-        let expiry = self.seen.as_ref().map(|(spec, since)| *since + duration_of(spec.as_ref()));
+        let expiry = self.seen.as_ref().map(|seen| seen.since + seen.stands_for);
         let until_expiry = expiry.map_or(WATCH_EVERY, |at| at.saturating_duration_since(Instant::now()));
         // Never a hot loop, even when an expired Lease cannot be taken.
         WATCH_EVERY.min(until_expiry.max(Duration::from_millis(100)))
@@ -177,7 +185,7 @@ impl Elector {
             return self.take(None, epoch, began).await;
         };
         let spec = lease.spec.clone();
-        let since = self.observe(spec.as_ref());
+        let expired = self.observe(&lease);
         let transitions = spec.as_ref().and_then(|spec| spec.lease_transitions).filter(|n| *n >= 0);
         let next_epoch = transitions.map_or_else(|| self.first_epoch(), |n| n.saturating_add(1));
         let holder = spec.as_ref().and_then(|spec| spec.holder_identity.clone());
@@ -191,7 +199,7 @@ impl Elector {
             }
             (holder, _) => {
                 self.epoch = None;
-                if since.elapsed() >= duration_of(spec.as_ref()) {
+                if expired {
                     return self.take(Some(lease), next_epoch, began).await;
                 }
                 Ok(Leadership::Standby { holder: holder.filter(|name| !name.is_empty()) })
@@ -199,14 +207,15 @@ impl Elector {
         }
     }
 
-    /// Since when, by our own clock, the Lease has said what it says.
-    fn observe(&mut self, spec: Option<&LeaseSpec>) -> Instant {
+    /// Whether the Lease has stood unchanged for as long as it claims to stand, by our own clock.
+    fn observe(&mut self, lease: &Lease) -> bool {
+        let version = &lease.metadata.resource_version;
         match &self.seen {
-            Some((seen, since)) if seen.as_ref() == spec => *since,
+            Some(seen) if seen.version == *version => seen.since.elapsed() >= seen.stands_for,
             _ => {
-                let now = Instant::now();
-                self.seen = Some((spec.cloned(), now));
-                now
+                let stands_for = duration_of(lease.spec.as_ref());
+                self.seen = Some(Seen { version: version.clone(), stands_for, since: Instant::now() });
+                false
             }
         }
     }
@@ -243,7 +252,7 @@ impl Elector {
         }
         let stored = outcome?;
         self.epoch = Some(epoch);
-        self.observe(stored.spec.as_ref());
+        self.observe(&stored);
         Ok(Leadership::Leading {
             epoch: u64::from(epoch.unsigned_abs()),
             valid_until: began + RENEW_DEADLINE,
