@@ -38,5 +38,9 @@ pub mod engine;
 pub mod forecast;
 #[cfg(feature = "operator")]
 pub mod metrics;
+#[cfg(feature = "operator")]
+pub mod operator;
 pub mod policy;
+#[cfg(feature = "operator")]
+pub mod telemetry;
 pub mod units;

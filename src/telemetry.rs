@@ -1,0 +1,5 @@
+//! What Foresail says about itself: logs, metrics, and Events on the objects it acts on.
+
+pub mod events;
+pub mod logs;
+pub mod metrics;

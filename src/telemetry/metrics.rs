@@ -1,0 +1,259 @@
+//! The operator's own metrics, in a registry under the prefix `foresail`.
+//!
+//! Labels come from fixed sets, except `namespace` and `name` of an autoscaler, whose series go when it is deleted.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// What a `/metrics` answer is said to be.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// One autoscaler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AutoscalerLabels {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The binding stage of a decision and its fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    stage: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    what: &'static str,
+    result: &'static str,
+}
+
+/// What a tick says of one autoscaler; `None` removes the series, so that an absent number is never an old one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Numbers {
+    /// Replicas asked for.
+    pub asked: u32,
+    /// Replicas that serve.
+    pub ready: u32,
+    /// Replicas wanted after all stages.
+    pub desired: u32,
+    /// Replicas an HPA would want.
+    pub reactive: u32,
+    /// Replicas the trusted forecast wants.
+    pub predicted: Option<u32>,
+    /// Median of the demand forecast at lead.
+    pub demand_p50: Option<f64>,
+    /// 99th percentile of the demand forecast at lead.
+    pub demand_p99: Option<f64>,
+    /// Whether the forecast is trusted.
+    pub trusted: bool,
+    /// 1 minus the forecast's cost over that of the best simple rule.
+    pub skill: Option<f64>,
+    /// Price of the replicas asked for, per hour.
+    pub hourly_cost: Option<f64>,
+    /// Replicas of the shadow, in `DryRun`.
+    pub shadow: Option<u32>,
+}
+
+/// All metrics. Clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    decisions: Family<DecisionLabels, Counter>,
+    writes: Family<WriteLabels, Counter>,
+    source_reads: Family<ResultLabels, Counter>,
+    events: Family<ResultLabels, Counter>,
+    tick_seconds: Histogram,
+    lateness_seconds: Histogram,
+    leading: Gauge,
+    gauges: Vec<(&'static str, Family<AutoscalerLabels, FloatGauge>)>,
+}
+
+/// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
+const GAUGES: [(&str, &str); 11] = [
+    ("asked_replicas", "Replicas asked for"),
+    ("ready_replicas", "Replicas that serve"),
+    ("desired_replicas", "Replicas wanted after all stages"),
+    ("reactive_replicas", "Replicas an HPA would want"),
+    ("predicted_replicas", "Replicas the trusted forecast wants"),
+    ("forecast_demand_p50", "Median of the demand forecast at lead"),
+    ("forecast_demand_p99", "99th percentile of the demand forecast at lead"),
+    ("forecast_trusted", "1 when the forecast is trusted"),
+    ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
+    ("hourly_cost", "Price per hour of the replicas asked for"),
+    ("shadow_replicas", "Replicas of the shadow in DryRun"),
+];
+
+fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
+    let Numbers {
+        asked,
+        ready,
+        desired,
+        reactive,
+        predicted,
+        demand_p50,
+        demand_p99,
+        trusted,
+        skill,
+        hourly_cost,
+        shadow,
+    } = *numbers;
+    [
+        Some(f64::from(asked)),
+        Some(f64::from(ready)),
+        Some(f64::from(desired)),
+        Some(f64::from(reactive)),
+        predicted.map(f64::from),
+        demand_p50,
+        demand_p99,
+        Some(if trusted { 1.0 } else { 0.0 }),
+        skill,
+        hourly_cost,
+        shadow.map(f64::from),
+    ]
+}
+
+impl Metrics {
+    /// All metrics, and the registry that encodes them.
+    pub fn register() -> (Self, Registry) {
+        let mut registry = Registry::with_prefix("foresail");
+        // 1 ms to 8 s: a tick is done in a few, and given up after 5 s.
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 14));
+        let metrics = Self {
+            decisions: Family::default(),
+            writes: Family::default(),
+            source_reads: Family::default(),
+            events: Family::default(),
+            tick_seconds: seconds(),
+            lateness_seconds: seconds(),
+            leading: Gauge::default(),
+            gauges: GAUGES.iter().map(|(name, _)| (*name, Family::default())).collect(),
+        };
+        registry.register("decisions", "Decisions by binding stage and reason", metrics.decisions.clone());
+        registry.register("writes", "Writes to the API server by what and result", metrics.writes.clone());
+        registry.register("source_reads", "Reads of metric sources by result", metrics.source_reads.clone());
+        registry.register("events", "Kubernetes Events by result", metrics.events.clone());
+        registry.register("tick_seconds", "Duration of a tick", metrics.tick_seconds.clone());
+        registry.register(
+            "tick_lateness_seconds",
+            "Start of a tick after its due time",
+            metrics.lateness_seconds.clone(),
+        );
+        registry.register("leading", "1 while this process leads", metrics.leading.clone());
+        for ((name, help), (_, family)) in GAUGES.iter().zip(&metrics.gauges) {
+            registry.register(*name, *help, family.clone());
+        }
+        (metrics, registry)
+    }
+
+    /// Counts a decision.
+    pub fn decided(&self, stage: &'static str, reason: &'static str) {
+        self.decisions.get_or_create(&DecisionLabels { stage, reason }).inc();
+    }
+
+    /// Counts a write of `what` (`scale`, `hpa`, `status`).
+    pub fn wrote(&self, what: &'static str, result: &'static str) {
+        self.writes.get_or_create(&WriteLabels { what, result }).inc();
+    }
+
+    /// Counts a read of a metric source.
+    pub fn read_source(&self, result: &'static str) {
+        self.source_reads.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Counts a Kubernetes Event.
+    pub fn event(&self, result: &'static str) {
+        self.events.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Notes how long a tick took and how late it began.
+    pub fn ticked(&self, took: Duration, late: Duration) {
+        self.tick_seconds.observe(took.as_secs_f64());
+        self.lateness_seconds.observe(late.as_secs_f64());
+    }
+
+    /// Notes whether this process leads.
+    pub fn set_leading(&self, leading: bool) {
+        self.leading.set(i64::from(leading));
+    }
+
+    /// Shows the numbers of one autoscaler.
+    pub fn show(&self, autoscaler: &AutoscalerLabels, numbers: &Numbers) {
+        for ((_, family), value) in self.gauges.iter().zip(values_of(numbers)) {
+            match value.filter(|value| value.is_finite()) {
+                Some(value) => {
+                    family.get_or_create(autoscaler).set(value);
+                }
+                None => {
+                    family.remove(autoscaler);
+                }
+            }
+        }
+    }
+
+    /// Removes the series of an autoscaler that was deleted, or of which this process no longer knows anything.
+    pub fn forget(&self, autoscaler: &AutoscalerLabels) {
+        for (_, family) in &self.gauges {
+            family.remove(autoscaler);
+        }
+    }
+}
+
+/// The registry as OpenMetrics text.
+///
+/// # Errors
+/// None in practice: writing to a string does not fail.
+pub fn encode(registry: &Registry) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web() -> AutoscalerLabels {
+        AutoscalerLabels { namespace: "shop".to_owned(), name: "web".to_owned() }
+    }
+
+    #[test]
+    fn counters_and_gauges_are_encoded_under_our_prefix() {
+        let (metrics, registry) = Metrics::register();
+        metrics.decided("rate", "Limited");
+        metrics.wrote("scale", "written");
+        metrics.ticked(Duration::from_millis(3), Duration::ZERO);
+        metrics.show(&web(), &Numbers { asked: 7, demand_p99: Some(f64::NAN), ..Numbers::default() });
+        let text = encode(&registry).unwrap();
+        assert!(text.contains("foresail_decisions_total{stage=\"rate\",reason=\"Limited\"} 1"), "{text}");
+        assert!(text.contains("foresail_writes_total{what=\"scale\",result=\"written\"} 1"), "{text}");
+        assert!(text.contains("foresail_asked_replicas{namespace=\"shop\",name=\"web\"} 7.0"), "{text}");
+        assert!(!text.contains("p99{"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn an_absent_number_and_a_deleted_autoscaler_leave_no_series() {
+        let (metrics, registry) = Metrics::register();
+        metrics.show(&web(), &Numbers { predicted: Some(9), ..Numbers::default() });
+        metrics.show(&web(), &Numbers::default());
+        assert!(!encode(&registry).unwrap().contains("predicted_replicas{"));
+        metrics.forget(&web());
+        assert!(!encode(&registry).unwrap().contains("shop"));
+    }
+}
