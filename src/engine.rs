@@ -25,6 +25,8 @@ pub struct Observation<'a> {
     pub ready: Replicas,
     /// The HPA whose floor is moved, under `HorizontalPodAutoscalerFloor`.
     pub hpa: Option<HpaFloor>,
+    /// Whether somebody else is known to scale the same target: then nothing is written.
+    pub rival: bool,
     /// One for each metric of the policy, in its order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -63,7 +65,8 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     track.notice_foreign_write(now, asked);
     let situation = Situation { now, asked, ready, metrics };
     let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
-    let fact = permit(&policy, &mut decision, &track, &mut memory);
+    let conflict = observation.rival || track.in_conflict();
+    let fact = permit(&policy, &mut decision, conflict, &mut memory);
     note_mode(&mut decision, fact);
     track.prune(now, &policy);
     memory.track = Some(track);
@@ -96,11 +99,14 @@ fn resolve_intent(memory: &mut Memory, track: &mut Track, asked: Replicas) {
 }
 
 /// Whether the decision is written, and why.
-fn permit(policy: &Policy, decision: &mut Decision, track: &Track, memory: &mut Memory) -> ModeFact {
+fn permit(policy: &Policy, decision: &mut Decision, conflict: bool, memory: &mut Memory) -> ModeFact {
     let (now, asked) = (decision.at, decision.asked);
     if asked == Replicas::ZERO {
         decision.desired = Replicas::ZERO;
         return ModeFact::SwitchedOff;
+    }
+    if conflict {
+        return ModeFact::Conflict;
     }
     if let Some(Pause { until, reason, replicas }) = policy.pause.as_ref().filter(|pause| now < pause.until) {
         let entered = memory.pause_entered.replace(*until) != Some(*until);
@@ -113,9 +119,6 @@ fn permit(policy: &Policy, decision: &mut Decision, track: &Track, memory: &mut 
         );
     }
     memory.pause_entered = None;
-    if track.in_conflict() {
-        return ModeFact::Conflict;
-    }
     if decision.desired == asked {
         return ModeFact::Unchanged(asked);
     }

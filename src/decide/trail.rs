@@ -162,7 +162,7 @@ impl fmt::Display for ModeFact {
                 f.write_str("the target stands at 0, so somebody switched it off: nothing is written until it is raised")
             }
             Self::Conflict => f.write_str(
-                "somebody else has written the target twice within 10 minutes: nothing is written, to avoid a fight",
+                "somebody else scales the same target: nothing is written, to avoid a fight",
             ),
         }
     }

@@ -1,9 +1,12 @@
 //! What one tick leaves for the next: plain data, kept in the status of the custom resource.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::shadow::Shadow;
 use crate::decide::{EvidenceMemory, Track};
+use crate::forecast::TrustState;
 use crate::units::{Replicas, Timestamp};
 
 /// The version of the stored form; another one is read as no memory at all (I33).
@@ -28,6 +31,9 @@ pub struct Memory {
     /// What is remembered of each metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceMemory>,
+    /// Whether each metric's forecast is trusted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trust: BTreeMap<String, TrustState>,
     /// The history of the real target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track: Option<Track>,
@@ -58,6 +64,7 @@ impl Default for Memory {
             intent: None,
             pause_entered: None,
             evidence: Vec::new(),
+            trust: BTreeMap::new(),
             track: None,
             shadow: None,
         }

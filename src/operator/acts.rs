@@ -1,0 +1,220 @@
+//! The four acts of a tick on one autoscaler: read afresh, decide, record the intent, write.
+
+use std::time::Duration;
+
+use kube::api::PostParams;
+use kube::core::DynamicObject;
+use kube::{Api, ResourceExt as _};
+
+use super::actuate::hpa::{Floor, floor_among};
+use super::actuate::rivals::{Rival, foreign_writer};
+use super::actuate::scale::{Scaled, Written};
+use super::actuate::{Error as TargetError, ScaleTarget, Targets};
+use super::client::{CallError, READ_DEADLINE, within};
+use super::protocol::{Acts, Decided, Read, Recorded};
+use super::signal::{Known, Signal};
+use super::status;
+use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::decide::{Decision, MetricObservation, Reading};
+use crate::engine::{self, Memory, Observation};
+use crate::policy::{Actuation, Mode, Policy};
+use crate::units::{Replicas, Timestamp};
+
+/// The target as it was read in one round.
+struct Target {
+    asked: Replicas,
+    ready: Replicas,
+    version: String,
+    floor: Option<Floor>,
+    rival: Option<String>,
+    writer: Option<String>,
+}
+
+/// What one round read: the target and the autoscaler.
+pub struct Seen {
+    object: PredictiveAutoscaler,
+    target: Target,
+}
+
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The HPA whose floor is to be moved.
+    #[error(transparent)]
+    Floor(#[from] super::actuate::hpa::NoFloor),
+    /// The autoscaler itself.
+    #[error("the autoscaler could not be read")]
+    Autoscaler(#[source] CallError),
+}
+
+impl ReadError {
+    /// The reason in the condition `AbleToScale`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Target(error) if error.is_permanent() => "TargetNotScalable",
+            Self::Target(_) => "TargetUnreadable",
+            Self::Floor(_) => "NoHorizontalPodAutoscaler",
+            Self::Autoscaler(_) => "AutoscalerUnreadable",
+        }
+    }
+}
+
+/// One tick of one autoscaler.
+pub struct TickActs<'a> {
+    /// The autoscaler's name.
+    pub name: &'a str,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The target.
+    pub target: &'a ScaleTarget,
+    /// The autoscaler's own API.
+    pub api: Api<PredictiveAutoscaler>,
+    /// Reads and writes targets.
+    pub targets: &'a Targets,
+    /// The signals with their readings and what is known of them.
+    pub signals: Vec<(&'a Signal, Reading, Known)>,
+    /// The instant of the tick.
+    pub now: Timestamp,
+    /// The memory that stands in for a stored one, in this process.
+    pub remembered: Option<&'a Memory>,
+    /// Whether this process has not decided on the object before: then the window is seeded anew.
+    pub fresh: bool,
+    /// Trust of each metric as measured.
+    pub trust: std::collections::BTreeMap<String, crate::forecast::TrustState>,
+    /// Whether an older autoscaler names the same target.
+    pub older: Option<String>,
+    /// What conditions need besides the decision.
+    pub around: status::Surroundings,
+    /// The forecast part of the status.
+    pub forecast: Vec<crate::api::ForecastStatus>,
+    /// The last decision, for metrics and Events.
+    pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
+}
+
+impl TickActs<'_> {
+    async fn read_target(&self) -> Result<Target, ReadError> {
+        let rivals: Vec<Rival> = self.targets.hpas_targeting(self.target).await?;
+        let scaled: Scaled = self.targets.read_scale(self.target).await?;
+        let object: DynamicObject = self.targets.object(self.target).await?;
+        let ready = Replicas::new(self.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
+        let writer = foreign_writer(&object.metadata);
+        if self.policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
+            let floor = floor_among(&rivals)?;
+            let (asked, version) = (floor.asked, floor.resource_version.clone());
+            return Ok(Target { asked, ready, version, floor: Some(floor), rival: None, writer: None });
+        }
+        let rival = rivals.first().map(|rival| {
+            format!(
+                "HorizontalPodAutoscaler `{}` scales the same target: use actuation.via HorizontalPodAutoscalerFloor, or remove it",
+                rival.name()
+            )
+        });
+        let Scaled { asked, resource_version: version, .. } = scaled;
+        Ok(Target { asked, ready, version, floor: None, rival, writer })
+    }
+
+    fn stored_memory(&self, object: &PredictiveAutoscaler, asked: Replicas) -> Memory {
+        let stored = object.status.as_ref().and_then(|status| status.memory.as_ref());
+        let stored = stored.map(Memory::read);
+        // What this process decided last is newer than what was worth writing, unless another leader wrote since.
+        let mut memory = match (self.remembered, stored) {
+            (Some(ours), Some(stored)) if stored.epoch > ours.epoch => stored,
+            (Some(ours), _) => ours.clone(),
+            (None, stored) => stored.unwrap_or_default(),
+        };
+        if self.fresh {
+            memory.reseed(self.now, asked);
+        }
+        memory
+    }
+}
+
+impl Acts for TickActs<'_> {
+    type Seen = Seen;
+    type Memory = Box<(PredictiveAutoscalerStatus, Memory)>;
+    type Error = ReadError;
+
+    async fn read(&mut self) -> Result<Read<Seen>, ReadError> {
+        let object = within(READ_DEADLINE, self.api.get(self.name)).await.map_err(ReadError::Autoscaler)?;
+        let mut target = self.read_target().await?;
+        target.rival = self.older.clone().or(target.rival);
+        let stored_epoch = self.stored_memory(&object, target.asked).epoch;
+        Ok(Read { seen: Seen { object, target }, stored_epoch })
+    }
+
+    fn decide(&mut self, seen: &Seen, epoch: u64) -> Decided<Self::Memory> {
+        let memory = self.stored_memory(&seen.object, seen.target.asked);
+        let metrics: Vec<MetricObservation<'_>> = self
+            .signals
+            .iter()
+            .map(|(signal, reading, known)| signal.observation(self.policy, *reading, self.now, *known))
+            .collect();
+        let observation = Observation {
+            now: self.now,
+            asked: seen.target.asked,
+            ready: seen.target.ready,
+            hpa: seen.target.floor.as_ref().map(Floor::observed),
+            rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
+            metrics: &metrics,
+        };
+        let engine::Tick { decision, mut memory } = engine::tick(self.policy, &observation, &memory);
+        drop(metrics);
+        memory.epoch = epoch;
+        memory.trust.clone_from(&self.trust);
+        let old = seen.object.status.clone().unwrap_or_default();
+        let new = self.status(seen, &decision, &memory, &old);
+        let record = decision.write.is_some() || status::worth_writing(&old, &new, self.now);
+        let write = decision.write;
+        self.decided = Some((decision, new.clone(), memory.clone()));
+        Decided { memory: Box::new((new, memory)), write, record }
+    }
+
+    async fn record(&mut self, seen: &Seen, memory: &Self::Memory, deadline: Duration) -> Recorded {
+        let mut object = seen.object.clone();
+        object.status = Some(memory.0.clone());
+        object.metadata.managed_fields = None;
+        let params = PostParams { field_manager: Some(super::actuate::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let name = object.name_any();
+        let call = within(deadline, self.api.replace_status(&name, &params, &object)).await;
+        Recorded::from(call.map(|_| ()))
+    }
+
+    async fn write(&mut self, seen: &Seen, to: Replicas, deadline: Duration) -> Written {
+        match &seen.target.floor {
+            Some(floor) => self.targets.move_floor(floor, to, deadline).await,
+            None => match self.targets.write_scale(self.target, to, &seen.target.version, deadline).await {
+                Ok(written) => written,
+                Err(error) => Written::Refused { code: 0, message: error.to_string() },
+            },
+        }
+    }
+}
+
+impl TickActs<'_> {
+    fn status(
+        &self,
+        seen: &Seen,
+        decision: &Decision,
+        memory: &Memory,
+        old: &PredictiveAutoscalerStatus,
+    ) -> PredictiveAutoscalerStatus {
+        let mut around = self.around.clone();
+        let fought = memory.track.as_ref().is_some_and(crate::decide::Track::in_conflict);
+        around.conflict = seen.target.rival.clone().or_else(|| {
+            fought.then(|| {
+                let who = seen.target.writer.as_deref().unwrap_or("an unknown writer");
+                format!("`{who}` wrote the target's replicas twice within 10 minutes: nothing is written until it stops")
+            })
+        });
+        let generation = seen.object.metadata.generation;
+        let claims = status::claims(self.policy, decision, &around);
+        let mut new = status::of_decision(self.policy, decision, memory, old);
+        new.observed_generation = generation;
+        new.conditions = status::merge(&old.conditions, &claims, self.now, generation);
+        new.forecast.clone_from(&self.forecast);
+        new
+    }
+}

@@ -1,0 +1,102 @@
+//! What every part of the operator shares: clients, caches, clocks, telemetry.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use super::actuate::{ScaleTarget, Targets};
+use super::clock::Clock;
+use crate::api::{MetricSource, PredictiveAutoscaler};
+use crate::metrics::SourcePool;
+use crate::telemetry::events::EventSink;
+use crate::telemetry::metrics::Metrics;
+use crate::units::{Span, Step};
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Time between two ticks of an autoscaler.
+    pub interval: Span,
+    /// Namespaces that are watched; all when empty.
+    pub watch_namespaces: Vec<String>,
+    /// The operator's own namespace: its Lease and the Secrets of sources.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub lease_name: String,
+    /// Who this process is, unique among its replicas.
+    pub identity: String,
+}
+
+/// What every part of the operator shares.
+pub struct Context {
+    /// How it runs.
+    pub settings: Settings,
+    /// The Kubernetes client.
+    pub client: kube::Client,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Sources of metrics.
+    pub pool: Arc<SourcePool>,
+    /// Reads and writes targets.
+    pub targets: Targets,
+    /// The watch cache of autoscalers, one for each watched namespace.
+    pub autoscalers: Vec<Store<PredictiveAutoscaler>>,
+    /// The watch cache of sources.
+    pub sources: Store<MetricSource>,
+    /// The operator's own metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where Events go.
+    pub events: EventSink,
+}
+
+impl Context {
+    /// The interval as a grid of instants.
+    pub fn tick(&self) -> Step {
+        let seconds = u32::try_from(self.settings.interval.seconds()).unwrap_or(15).max(1);
+        Step::new(seconds).unwrap_or(Step::MINUTE)
+    }
+
+    /// A source by name.
+    pub fn source(&self, name: &str) -> Option<Arc<MetricSource>> {
+        self.sources.get(&ObjectRef::new(name))
+    }
+
+    /// Every autoscaler in the watch caches.
+    pub fn all(&self) -> Vec<Arc<PredictiveAutoscaler>> {
+        self.autoscalers.iter().flat_map(Store::state).collect()
+    }
+
+    /// An autoscaler as the watch caches have it.
+    pub fn autoscaler(&self, namespace: &str, name: &str) -> Option<Arc<PredictiveAutoscaler>> {
+        let key = ObjectRef::new(name).within(namespace);
+        self.autoscalers.iter().find_map(|store| store.get(&key))
+    }
+
+    /// The older autoscaler that names the same target: it acts, the younger waits (F14).
+    pub fn older_rival(&self, object: &PredictiveAutoscaler) -> Option<String> {
+        let namespace = object.namespace().unwrap_or_default();
+        let reference = &object.spec.scale_target_ref;
+        let target = ScaleTarget {
+            api_version: reference.api_version.clone(),
+            kind: reference.kind.clone(),
+            plural: None,
+            namespace: namespace.clone(),
+            name: reference.name.clone(),
+        };
+        let age = |one: &PredictiveAutoscaler| (one.metadata.creation_timestamp.clone(), one.metadata.uid.clone());
+        let own = age(object);
+        self.all()
+            .into_iter()
+            .filter(|other| other.namespace().as_deref() == Some(&namespace) && other.name_any() != object.name_any())
+            .filter(|other| {
+                let other = &other.spec.scale_target_ref;
+                target.is_named_by(&other.api_version, &other.kind, &other.name)
+            })
+            .filter(|other| age(other) < own)
+            .map(|other| {
+                format!("PredictiveAutoscaler `{}` is older and scales the same target: remove one of them", other.name_any())
+            })
+            .next()
+    }
+}

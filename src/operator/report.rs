@@ -1,0 +1,144 @@
+//! What people are told: forecasts in the status, Events with numbers, errors with their causes.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource as _;
+use serde_json::Value;
+
+use super::acts::ReadError;
+use super::actuate::scale::Written;
+use super::clock::to_jiff;
+use super::context::Context;
+use super::protocol::Outcome;
+use super::signal::Signal;
+use crate::api::{ExpertStatus, ForecastStatus, PeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::decide::Decision;
+use crate::forecast::TrustState;
+use crate::policy::Mode;
+use crate::telemetry::events::{ObjectEvent, Severity};
+use crate::units::parse_quantity;
+
+/// An error and its causes in one line, each once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What a write that did not simply succeed says about the target.
+pub fn write_problem(written: &Written) -> Option<(&'static str, String)> {
+    match written {
+        Written::Written { .. } | Written::Conflict => None,
+        Written::Overridden { actual } => Some((
+            "Overridden",
+            format!("an admission hook changed the written replicas to {actual}: exempt Foresail or the target"),
+        )),
+        Written::Refused { code: 403, message } => Some((
+            "Forbidden",
+            format!("{message}: bind the ClusterRole foresail-enforce in this namespace (Helm value enforce.namespaces)"),
+        )),
+        Written::Refused { message, .. } => Some(("WriteRefused", message.clone())),
+        Written::Unknown { message } => Some(("WriteUnknown", message.clone())),
+    }
+}
+
+/// The sum of a resource's requests over the containers of a workload's pod template.
+pub fn pod_requests(workload: &Value, resource: &str) -> Option<f64> {
+    let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
+    let mut sum = 0.0;
+    for container in containers {
+        let request = container.pointer("/resources/requests")?.get(resource)?;
+        sum += parse_quantity(request.as_str()?).ok()?;
+    }
+    Some(sum)
+}
+
+/// One metric's forecast as the status shows it.
+pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option<ForecastStatus> {
+    let summary = signal.forecaster()?.summary();
+    let next_peak = signal.outlook().and_then(|outlook| {
+        let mut at = outlook.newest;
+        let mut best: Option<(crate::units::Timestamp, f64)> = None;
+        for quantiles in &outlook.steps {
+            at = at.plus(outlook.step.span());
+            let median = quantiles.at(0.5).get();
+            if best.is_none_or(|(_, most)| median > most) {
+                best = Some((at, median));
+            }
+        }
+        best.map(|(at, median)| PeakStatus { at: Time(to_jiff(at)), demand: format!("{median:.4}") })
+    });
+    let coverage = summary.coverage.map(|(p90, p99)| format!("p90 {:.1}%, p99 {:.1}%", 100.0 * p90, 100.0 * p99));
+    Some(ForecastStatus {
+        metric: signal.name().to_owned(),
+        trusted: trust.get(signal.name()).is_some_and(|trust| trust.trusted),
+        skill: signal.skill().map(|trust| format!("{:.3}", trust.skill)),
+        coverage,
+        experts: summary
+            .experts
+            .iter()
+            .map(|(name, weight)| ExpertStatus { name: (*name).to_owned(), weight: format!("{weight:.2}") })
+            .collect(),
+        next_peak,
+        samples: u32::try_from(summary.samples).unwrap_or(u32::MAX),
+        rung: summary.rung.name().to_owned(),
+        ready_from: summary.ready_from.map(|at| Time(to_jiff(at))),
+    })
+}
+
+/// Events for what changed: a write and its sentence, a refused write, a condition that turned.
+pub fn events(
+    ctx: &Context,
+    object: &PredictiveAutoscaler,
+    decision: &Decision,
+    status: &PredictiveAutoscalerStatus,
+    outcome: &Outcome<ReadError>,
+) {
+    let regarding = object.object_ref(&());
+    let emit = |severity, reason, action, note: String| {
+        ObjectEvent { regarding: regarding.clone(), severity, reason, action, note }.emit(&ctx.events);
+    };
+    match outcome {
+        Outcome::Acted { written: Written::Written { .. }, .. } => {
+            let reason = if decision.desired > decision.asked { "ScaledUp" } else { "ScaledDown" };
+            emit(Severity::Normal, reason, "Scale", decision.summary());
+        }
+        Outcome::Acted { written, .. } => {
+            if let Some((reason, message)) = write_problem(written) {
+                emit(Severity::Warning, reason, "Scale", message);
+            }
+        }
+        _ => {}
+    }
+    let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    for condition in &status.conditions {
+        let before = old.iter().find(|one| one.type_ == condition.type_);
+        let turned = before.is_none_or(|one| one.status != condition.status || one.reason != condition.reason);
+        let reason = match (condition.type_.as_str(), condition.status.as_str()) {
+            ("EvidenceFresh", "False") => "EvidenceLost",
+            ("EvidenceFresh", "True") if before.is_some() => "EvidenceBack",
+            ("TargetConflict", "True") => "TargetConflict",
+            ("AbleToScale", "False") => "UnableToScale",
+            _ => continue,
+        };
+        if turned {
+            let severity = if reason == "EvidenceBack" { Severity::Normal } else { Severity::Warning };
+            emit(severity, reason, "Decide", condition.message.clone());
+        }
+    }
+    let mode = status.effective_mode.as_deref().unwrap_or_default();
+    let desired_before = object.status.as_ref().and_then(|status| status.replicas.as_ref()).map(|one| one.desired);
+    if mode == Mode::DryRun.name() && desired_before.is_some_and(|before| before != decision.desired.get()) {
+        emit(Severity::Normal, "WouldScale", "DryRun", decision.summary());
+    }
+}

@@ -1,0 +1,298 @@
+//! From a decision to the status: what people read, conditions with reasons, and when it is worth a write.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::clock::{from_jiff, to_jiff};
+use crate::api::{
+    ChangeStatus, DecisionStatus, PredictiveAutoscalerStatus, ReplicasStatus, ShadowStatus, SpendStatus,
+    StageStatus,
+};
+use crate::decide::{Absence, Decision, Stage, Standing};
+use crate::engine::{Memory, Shadow};
+use crate::policy::{Mode, Policy};
+use crate::units::{Replicas, Span, Timestamp};
+
+/// Numbers alone are written at most this often (DESIGN 8).
+const REFRESH_EVERY: Span = Span::from_minutes(1);
+
+/// The message of a condition is cut to this.
+const MESSAGE_MAX: usize = 1024;
+
+/// One condition before it is merged with the old ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its type, such as `EvidenceFresh`.
+    pub kind: &'static str,
+    /// True, False, or `None` for Unknown.
+    pub holds: Option<bool>,
+    /// A CamelCase fact: stable.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Claim {
+    /// A claim that holds or does not.
+    pub fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, holds: Some(holds), reason, message: message.into() }
+    }
+}
+
+/// What else is known about an autoscaler besides the decision.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Why the target cannot be read or written, if it cannot.
+    pub unable: Option<(&'static str, String)>,
+    /// Who else scales the target, if somebody does.
+    pub conflict: Option<String>,
+    /// A note about each metric's absence, by name.
+    pub notes: Vec<(String, String)>,
+    /// Whether any metric's forecast is trusted, and a sentence about it.
+    pub trusted: (bool, String),
+}
+
+/// The conditions of a decision, in the order of DESIGN 3.
+pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Vec<Claim> {
+    let mut claims = vec![Claim::new("SpecValid", true, "Valid", "every field is valid")];
+    claims.push(evidence(policy, decision, around));
+    let (trusted, sentence) = &around.trusted;
+    let reason = if *trusted { "BeatsReactive" } else { "NotTrusted" };
+    claims.push(Claim::new("ForecastTrusted", *trusted, reason, sentence.clone()));
+    claims.push(match &around.unable {
+        None => Claim::new("AbleToScale", true, "TargetFound", "the target's scale can be read and written"),
+        Some((reason, message)) => Claim::new("AbleToScale", false, reason, message.clone()),
+    });
+    claims.push(limited(decision));
+    claims.push(match &around.conflict {
+        None => Claim::new("TargetConflict", false, "NoOtherWriter", "nobody else scales the target"),
+        Some(who) => Claim::new("TargetConflict", true, "OtherWriter", who.clone()),
+    });
+    let blocked = claims.iter().find(|claim| match claim.kind {
+        "EvidenceFresh" | "AbleToScale" => claim.holds == Some(false),
+        "TargetConflict" => claim.holds == Some(true),
+        _ => false,
+    });
+    let ready = blocked.map_or_else(
+        || Claim::new("Ready", true, "Deciding", decision.summary()),
+        |claim| Claim::new("Ready", false, claim.reason, claim.message.clone()),
+    );
+    claims.insert(0, ready);
+    claims
+}
+
+fn evidence(policy: &Policy, decision: &Decision, around: &Surroundings) -> Claim {
+    for (rule, judged) in policy.metrics.iter().zip(&decision.judged) {
+        let note = around.notes.iter().find(|(name, _)| *name == rule.name).map(|(_, note)| note.as_str());
+        let name = &rule.name;
+        match judged.standing {
+            Standing::Fresh => {}
+            Standing::Partial => {
+                let message = format!("{name}: the answer is partial ({}): it may raise, not lower", note.unwrap_or("a warning"));
+                return Claim::new("EvidenceFresh", false, "Partial", message);
+            }
+            Standing::SuddenFall => {
+                let message = format!("{name} fell by more than 90 % at once and is held for {}", policy.suspect_for);
+                return Claim::new("EvidenceFresh", false, "SuddenFall", message);
+            }
+            Standing::Absent(absence) => {
+                let message = format!("{name}: {}", note.unwrap_or(absence.words()));
+                return Claim::new("EvidenceFresh", false, absence_reason(absence), message);
+            }
+        }
+    }
+    Claim::new("EvidenceFresh", true, "Fresh", "every metric is fresh and complete")
+}
+
+/// The stable reason of an absence.
+pub fn absence_reason(absence: Absence) -> &'static str {
+    match absence {
+        Absence::Unreachable => "SourceUnreachable",
+        Absence::SourceError => "SourceError",
+        Absence::Malformed => "MalformedAnswer",
+        Absence::Empty => "EmptyResult",
+        Absence::ManySeries => "ManySeries",
+        Absence::NotFinite => "NotFinite",
+        Absence::Negative => "Negative",
+        Absence::Stale => "Stale",
+        Absence::Future => "FutureSample",
+        Absence::SourceSuspect => "SourceSuspect",
+        Absence::CapacityUnknown => "CapacityUnknown",
+        Absence::NotYetRead => "NotYetRead",
+        Absence::SourceNotAllowed => "SourceNotAllowed",
+    }
+}
+
+fn limited(decision: &Decision) -> Claim {
+    let binding = decision.stages.iter().rev().find(|record| {
+        record.before != record.after
+            && matches!(record.stage, Stage::Rate | Stage::Cooldown | Stage::Spend | Stage::Bounds | Stage::Stabilise)
+    });
+    match binding {
+        None => Claim::new("ScalingLimited", false, "DesiredWithinRange", "no limit binds"),
+        Some(record) => {
+            let reason = match record.stage {
+                Stage::Rate => "RatePolicy",
+                Stage::Cooldown => "Cooldown",
+                Stage::Spend => "MaxPerHour",
+                Stage::Stabilise => "Stabilized",
+                _ => "ReplicaBounds",
+            };
+            Claim::new("ScalingLimited", true, reason, record.fact.to_string())
+        }
+    }
+}
+
+/// Merges claims with the old conditions: a transition time changes only when the status does.
+pub fn merge(old: &[Condition], claims: &[Claim], now: Timestamp, generation: Option<i64>) -> Vec<Condition> {
+    claims
+        .iter()
+        .map(|claim| {
+            let status = match claim.holds {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            };
+            let before = old.iter().find(|condition| condition.type_ == claim.kind && condition.status == status);
+            Condition {
+                type_: claim.kind.to_owned(),
+                status: status.to_owned(),
+                reason: claim.reason.to_owned(),
+                message: claim.message.chars().take(MESSAGE_MAX).collect(),
+                observed_generation: generation,
+                last_transition_time: before
+                    .map_or_else(|| Time(to_jiff(now)), |condition| condition.last_transition_time.clone()),
+            }
+        })
+        .collect()
+}
+
+/// The parts of the status that follow from the decision alone; conditions, forecast and memory are the caller's.
+pub fn of_decision(
+    policy: &Policy,
+    decision: &Decision,
+    memory: &Memory,
+    old: &PredictiveAutoscalerStatus,
+) -> PredictiveAutoscalerStatus {
+    let now = decision.at;
+    let paused = policy.pause.as_ref().is_some_and(|pause| now < pause.until);
+    let mode = if paused && policy.mode != Mode::DryRun { "Paused" } else { policy.mode.name() };
+    PredictiveAutoscalerStatus {
+        observed_generation: old.observed_generation,
+        effective_mode: Some(mode.to_owned()),
+        conditions: old.conditions.clone(),
+        replicas: Some(ReplicasStatus {
+            asked: decision.asked.get(),
+            ready: decision.ready.get(),
+            reactive: decision.reactive.get(),
+            predicted: decision.predicted.map(Replicas::get),
+            desired: decision.desired.get(),
+        }),
+        shadow: memory.shadow.as_ref().map(|shadow| shadow_status(policy, shadow)),
+        lead_time: Some(policy.lead.to_string()),
+        forecast: old.forecast.clone(),
+        spend: policy.spend.as_ref().map(|rule| SpendStatus {
+            hourly: rule.price.hourly(decision.desired).to_string(),
+            max_per_hour: rule.max_per_hour.map(|most| most.to_string()),
+            currency: rule.currency.clone(),
+            withheld_replicas: decision.withheld.get(),
+        }),
+        last_change: decision.write.map_or_else(
+            || old.last_change.clone(),
+            |to| {
+                Some(ChangeStatus {
+                    at: Time(to_jiff(now)),
+                    from: decision.asked.get(),
+                    to: to.get(),
+                    reason: cut(&decision.summary(), 512),
+                })
+            },
+        ),
+        decision: Some(decision_status(decision)),
+        memory: serde_json::to_value(memory).ok(),
+    }
+}
+
+fn cut(text: &str, max: usize) -> String {
+    text.chars().take(max).collect()
+}
+
+/// A decision as the status shows it.
+pub fn decision_status(decision: &Decision) -> DecisionStatus {
+    DecisionStatus {
+        at: Time(to_jiff(decision.at)),
+        summary: cut(&decision.summary(), 512),
+        bound_by: decision.bound_by().name().to_owned(),
+        stages: decision
+            .stages
+            .iter()
+            .map(|record| StageStatus {
+                stage: record.stage.name().to_owned(),
+                before: record.before.get(),
+                after: record.after.get(),
+                sentence: cut(&record.fact.to_string(), 1024),
+            })
+            .collect(),
+    }
+}
+
+fn shadow_status(policy: &Policy, shadow: &Shadow) -> ShadowStatus {
+    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "shown with two decimals")]
+    let replica_hours = shadow.replica_seconds as f64 / 3600.0;
+    ShadowStatus {
+        asked: shadow.asked.get(),
+        ready: shadow.ready.get(),
+        unserved_share: format!("{:.4}%", 100.0 * shadow.unserved_share()),
+        replica_hours: format!("{replica_hours:.2}"),
+        cost: policy
+            .spend
+            .as_ref()
+            .map(|rule| format!("{} {}", rule.price.of_replica_seconds(shadow.replica_seconds), rule.currency)),
+        since: Time(to_jiff(shadow.since)),
+    }
+}
+
+/// Whether the new status is worth a write now: something changed that people or the next leader must know, or the
+/// numbers are a minute old.
+pub fn worth_writing(old: &PredictiveAutoscalerStatus, new: &PredictiveAutoscalerStatus, now: Timestamp) -> bool {
+    let told = |status: &PredictiveAutoscalerStatus| {
+        let conditions: Vec<(String, String, String)> = status
+            .conditions
+            .iter()
+            .map(|one| (one.type_.clone(), one.status.clone(), one.reason.clone()))
+            .collect();
+        let replicas = status.replicas.as_ref().map(|replicas| (replicas.asked, replicas.desired));
+        let bound = status.decision.as_ref().map(|decision| decision.bound_by.clone());
+        (conditions, replicas, bound, status.effective_mode.clone(), status.observed_generation)
+    };
+    let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at.0)));
+    age >= REFRESH_EVERY || told(old) != told(new) || must_survive(old) != must_survive(new)
+}
+
+/// What a restart must not lose: the highest recommendation of the window, own changes, a human's floor, foreign
+/// writes, what is held as suspect.
+fn must_survive(status: &PredictiveAutoscalerStatus) -> impl PartialEq + use<> {
+    let memory = status.memory.as_ref().map(Memory::read).unwrap_or_default();
+    let track = memory.track.or_else(|| memory.shadow.map(|shadow| shadow.track)).unwrap_or_default();
+    let highest = track.down.iter().map(|&(_, n)| n).max();
+    let suspects: Vec<(Option<Timestamp>, Option<Timestamp>)> =
+        memory.evidence.iter().map(|one| (one.suspect_since, one.absent_since)).collect();
+    (highest, track.events.len(), track.human, track.foreign, suspects, memory.pause_entered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transition_time_changes_only_with_the_status() {
+        let at = Timestamp::from_seconds;
+        let first = merge(&[], &[Claim::new("Ready", true, "Deciding", "3")], at(10), Some(1));
+        let same = merge(&first, &[Claim::new("Ready", true, "Deciding", "4")], at(20), Some(1));
+        let flipped = merge(&same, &[Claim::new("Ready", false, "Stale", "old")], at(30), Some(1));
+        let times: Vec<i64> = [&first, &same, &flipped]
+            .iter()
+            .map(|conditions| conditions[0].last_transition_time.0.as_second())
+            .collect();
+        assert_eq!(times, [10, 10, 30]);
+    }
+}

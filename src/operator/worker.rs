@@ -1,0 +1,376 @@
+//! One autoscaler: gather, tick, effect, every interval.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Api, Resource as _, ResourceExt as _};
+use tokio::sync::watch;
+
+use super::actuate::ScaleTarget;
+use super::acts::TickActs;
+use super::checkpoint;
+use super::client::write_deadline;
+use super::context::Context;
+use super::lease::Leadership;
+use super::protocol::{Outcome, actuate};
+use super::signal::{Known, Moment, Signal};
+use super::status::{self, Surroundings};
+use crate::api::{self, FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::decide::{Decision, Reading, Track};
+use crate::engine::Memory;
+use crate::forecast::TrustState;
+use crate::policy::Policy;
+use crate::telemetry::events::{ObjectEvent, Severity};
+use crate::telemetry::metrics::{AutoscalerLabels, Numbers};
+use crate::units::{CapacityPerReplica, Timestamp};
+
+/// What one autoscaler needs from tick to tick.
+pub struct Worker {
+    ctx: Arc<Context>,
+    namespace: String,
+    name: String,
+    plan: Option<Plan>,
+    memory: Option<Memory>,
+    trust: BTreeMap<String, TrustState>,
+    censored: Vec<bool>,
+    unable: Option<(&'static str, String)>,
+    decided_before: bool,
+    saved_at: Option<Timestamp>,
+}
+
+/// What follows from one generation of the spec and its source.
+struct Plan {
+    fingerprint: (i64, Option<String>),
+    policy: Policy,
+    target: ScaleTarget,
+    signals: Vec<Signal>,
+    /// Why the source may not be used, if so.
+    refused: Option<String>,
+}
+
+impl Worker {
+    /// A worker that knows nothing yet.
+    pub fn new(ctx: Arc<Context>, namespace: String, name: String) -> Self {
+        Self {
+            ctx,
+            namespace,
+            name,
+            plan: None,
+            memory: None,
+            trust: BTreeMap::new(),
+            censored: Vec::new(),
+            unable: None,
+            decided_before: false,
+            saved_at: None,
+        }
+    }
+
+    /// One tick on the object as the watch cache has it.
+    pub async fn tick(&mut self, object: &PredictiveAutoscaler, leadership: &watch::Receiver<Leadership>) {
+        let now = self.ctx.clock.now();
+        if let Err(errors) = self.plan_for(object) {
+            self.plan = None;
+            self.say_invalid(object, &errors, leadership, now).await;
+            return;
+        }
+        let Some(mut plan) = self.plan.take() else { return };
+        self.tick_plan(&mut plan, object, leadership, now).await;
+        self.plan = Some(plan);
+    }
+
+    /// Makes the plan of this generation unless it stands already.
+    fn plan_for(&mut self, object: &PredictiveAutoscaler) -> Result<(), Vec<FieldError>> {
+        let source_name = &object.spec.source_ref.name;
+        let source = self.ctx.source(source_name);
+        let fingerprint =
+            (object.metadata.generation.unwrap_or_default(), source.as_ref().and_then(|s| s.resource_version()));
+        if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
+            return Ok(());
+        }
+        let policy = api::policy(&object.spec)?;
+        let labels = source.as_ref().map(|source| source.spec.enforced_labels.clone()).unwrap_or_default();
+        let refused = match &source {
+            None => Some(format!("the MetricSource `{source_name}` does not exist: create it or correct sourceRef")),
+            Some(source) if !allows(&source.spec.allowed_namespaces, &self.namespace) => Some(format!(
+                "the MetricSource `{source_name}` does not allow namespace `{}`: ask its administrator",
+                self.namespace
+            )),
+            Some(_) => None,
+        };
+        let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
+        let mut signals = Vec::new();
+        for (i, (rule, mut query)) in policy.metrics.iter().zip(api::queries(&self.namespace, &object.spec)).enumerate() {
+            query.promql = crate::metrics::promql::enforce_labels(&query.promql, &labels).map_err(|problem| {
+                let path = format!("spec.metrics[{i}].query");
+                vec![FieldError { path, problem, remedy: "write it more simply".to_owned() }]
+            })?;
+            // A metric whose question did not change keeps what it has learned.
+            let same = old.iter().position(|signal| {
+                signal.query == query && signal.source() == source_name.as_str() && signal.learns_as(&policy, rule)
+            });
+            signals.push(match same {
+                Some(idx) => old.swap_remove(idx),
+                None => Signal::new(&policy, rule, query, source_name),
+            });
+        }
+        let reference = &object.spec.scale_target_ref;
+        let target = ScaleTarget {
+            api_version: reference.api_version.clone(),
+            kind: reference.kind.clone(),
+            plural: None,
+            namespace: self.namespace.clone(),
+            name: reference.name.clone(),
+        };
+        self.plan = Some(Plan { fingerprint, policy, target, signals, refused });
+        Ok(())
+    }
+
+    async fn tick_plan(
+        &mut self,
+        plan: &mut Plan,
+        object: &PredictiveAutoscaler,
+        leadership: &watch::Receiver<Leadership>,
+        now: Timestamp,
+    ) {
+        let ctx = Arc::clone(&self.ctx);
+        self.recall(object);
+        self.know_requests(plan).await;
+        let Gathered { readings, notes } = self.gather(plan, now).await;
+        let around = Surroundings {
+            unable: self.unable.clone(),
+            conflict: None,
+            notes,
+            trusted: forecast_sentence(plan, &self.trust),
+        };
+        let tick = ctx.tick();
+        let signals: Vec<(&Signal, Reading, Known)> = plan
+            .signals
+            .iter()
+            .zip(readings)
+            .map(|(signal, reading)| {
+                let trusted = self.trust.get(signal.name()).is_some_and(|trust| trust.trusted);
+                let source_suspect = ctx.pool.is_suspect(signal.source(), tick, now);
+                (signal, reading, Known { trusted, source_suspect })
+            })
+            .collect();
+        let forecast = plan.signals.iter().filter_map(|signal| super::report::forecast(signal, &self.trust)).collect();
+        let mut acts = TickActs {
+            name: &self.name,
+            policy: &plan.policy,
+            target: &plan.target,
+            api: Api::namespaced(ctx.client.clone(), &self.namespace),
+            targets: &ctx.targets,
+            signals,
+            now,
+            remembered: self.memory.as_ref(),
+            fresh: !self.decided_before,
+            trust: self.trust.clone(),
+            older: ctx.older_rival(object),
+            around,
+            forecast,
+            decided: None,
+        };
+        let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
+        let decided = acts.decided.take();
+        self.conclude(plan, object, decided, &outcome);
+        checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+    }
+
+    /// After a restart: trust as it was stored.
+    fn recall(&mut self, object: &PredictiveAutoscaler) {
+        if self.decided_before || !self.trust.is_empty() {
+            return;
+        }
+        if let Some(stored) = object.status.as_ref().and_then(|status| status.memory.as_ref()) {
+            self.trust = Memory::read(stored).trust;
+        }
+    }
+
+    /// The requests of the target's pods, where a preset needs them.
+    async fn know_requests(&mut self, plan: &mut Plan) {
+        if plan.signals.iter().all(|signal| signal.query.request.is_none()) {
+            return;
+        }
+        let Ok(object) = self.ctx.targets.object(&plan.target).await else { return };
+        for signal in &mut plan.signals {
+            if let Some(resource) = signal.query.request {
+                signal.requested = super::report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
+            }
+        }
+    }
+
+    async fn gather(&mut self, plan: &mut Plan, now: Timestamp) -> Gathered {
+        let ctx = Arc::clone(&self.ctx);
+        let moment = Moment { now, tick: ctx.tick(), pool: &ctx.pool };
+        let mut gathered = Gathered { readings: Vec::new(), notes: Vec::new() };
+        self.censored.resize(plan.signals.len(), false);
+        for (signal, censored) in plan.signals.iter_mut().zip(&self.censored) {
+            if let Some(note) = &plan.refused {
+                gathered.readings.push(Reading::Absent(crate::decide::Absence::SourceNotAllowed));
+                gathered.notes.push((signal.name().to_owned(), note.clone()));
+                continue;
+            }
+            let trust = self.trust.entry(signal.name().to_owned()).or_default();
+            signal.keep(&plan.policy, moment, trust, *censored).await;
+            if signal.needs_checkpoint() {
+                checkpoint::restore(&ctx, &self.namespace, &self.name, signal, now).await;
+            }
+            let answer = signal.read(moment).await;
+            ctx.metrics.read_source(match answer.reading {
+                Reading::Value { .. } => "value",
+                Reading::Absent(absence) => status::absence_reason(absence),
+            });
+            gathered.readings.push(answer.reading);
+            if let Some(note) = answer.note {
+                gathered.notes.push((signal.name().to_owned(), note));
+            }
+        }
+        gathered
+    }
+
+    fn conclude(
+        &mut self,
+        plan: &Plan,
+        object: &PredictiveAutoscaler,
+        decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
+        outcome: &Outcome<super::acts::ReadError>,
+    ) {
+        let ctx = Arc::clone(&self.ctx);
+        ctx.metrics.wrote("target", outcome.label());
+        self.unable = match outcome {
+            Outcome::Unread(error) => Some((error.reason(), super::report::chain(error))),
+            Outcome::Acted { written, .. } => super::report::write_problem(written),
+            Outcome::Superseded { .. } | Outcome::NotLeading | Outcome::Late | Outcome::Contended => self.unable.take(),
+            Outcome::Unchanged => None,
+            Outcome::Unrecorded { message } => Some(("StatusNotWritten", message.clone())),
+        };
+        if let Some((reason, message)) = &self.unable {
+            tracing::warn!(namespace = %self.namespace, name = %self.name, reason, message, "the target could not be handled");
+        }
+        let Some((decision, new_status, memory)) = decided else { return };
+        self.decided_before = true;
+        self.censored = decision.judged.iter().map(|judged| judged.censored).collect();
+        ctx.metrics.decided(decision.bound_by().name(), plan.policy.mode.name());
+        ctx.metrics.show(&self.labels(), &numbers(plan, &decision, &memory, &self.trust));
+        super::report::events(&ctx, object, &decision, &new_status, outcome);
+        // A write that was refused leaves an open intent, which the next read of the target settles.
+        self.memory = Some(memory);
+    }
+
+    fn labels(&self) -> AutoscalerLabels {
+        AutoscalerLabels { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// `SpecValid=False` with every problem; the target is left alone.
+    async fn say_invalid(
+        &self,
+        object: &PredictiveAutoscaler,
+        errors: &[FieldError],
+        leadership: &watch::Receiver<Leadership>,
+        now: Timestamp,
+    ) {
+        if !leadership.borrow().may_write(tokio::time::Instant::now()) {
+            return;
+        }
+        let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let old = object.status.clone().unwrap_or_default();
+        let claims = [
+            status::Claim::new("Ready", false, "InvalidSpec", message.clone()),
+            status::Claim::new("SpecValid", false, "InvalidSpec", message.clone()),
+        ];
+        let generation = object.metadata.generation;
+        let conditions = status::merge(&old.conditions, &claims, now, generation);
+        let same = old.observed_generation == generation
+            && conditions.iter().all(|new| old.conditions.iter().any(|one| one.type_ == new.type_ && one.message == new.message && one.status == new.status));
+        if same {
+            return;
+        }
+        let mut changed = object.clone();
+        changed.metadata.managed_fields = None;
+        changed.status = Some(PredictiveAutoscalerStatus { conditions, observed_generation: generation, ..old });
+        let api: Api<PredictiveAutoscaler> = Api::namespaced(self.ctx.client.clone(), &self.namespace);
+        let params = kube::api::PostParams::default();
+        let call = super::client::within(Duration::from_secs(5), api.replace_status(&self.name, &params, &changed));
+        if let Err(error) = call.await {
+            tracing::warn!(namespace = %self.namespace, name = %self.name, %error, "the status could not be written");
+        }
+        ObjectEvent {
+            regarding: object.object_ref(&()),
+            severity: Severity::Warning,
+            reason: "InvalidSpec",
+            action: "Check",
+            note: message,
+        }
+        .emit(&self.ctx.events);
+    }
+
+    /// Forgets the autoscaler in metrics and Events, when it is gone.
+    pub fn forget(&self) {
+        self.ctx.metrics.forget(&self.labels());
+        self.ctx.events.forget(&self.namespace, &self.name);
+    }
+
+    /// The object's reference, for Events.
+    pub fn regarding(object: &PredictiveAutoscaler) -> ObjectReference {
+        object.object_ref(&())
+    }
+}
+
+struct Gathered {
+    readings: Vec<Reading>,
+    notes: Vec<(String, String)>,
+}
+
+fn allows(allowed: &[String], namespace: &str) -> bool {
+    allowed.iter().any(|one| one == "*" || one == namespace)
+}
+
+fn forecast_sentence(plan: &Plan, trust: &BTreeMap<String, TrustState>) -> (bool, String) {
+    let mut sentences = Vec::new();
+    let mut any = false;
+    for signal in &plan.signals {
+        let trusted = trust.get(signal.name()).is_some_and(|trust| trust.trusted);
+        any |= trusted;
+        let skill = signal.skill().map(|trust| trust.skill);
+        sentences.push(match (signal.history_note.as_deref(), skill) {
+            (Some(note), _) => format!("{}: {note}", signal.name()),
+            (None, None) => format!("{}: its skill is not measured yet", signal.name()),
+            (None, Some(skill)) if trusted => {
+                format!("{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive", signal.name(), 100.0 * skill)
+            }
+            (None, Some(skill)) => format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name()),
+        });
+    }
+    (any, sentences.join("; "))
+}
+
+fn numbers(plan: &Plan, decision: &Decision, memory: &Memory, trust: &BTreeMap<String, TrustState>) -> Numbers {
+    let at_lead = plan
+        .signals
+        .iter()
+        .find_map(|signal| signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(plan.policy.lead)).copied()));
+    Numbers {
+        asked: decision.asked.get(),
+        ready: decision.ready.get(),
+        desired: decision.desired.get(),
+        reactive: decision.reactive.get(),
+        predicted: decision.predicted.map(crate::units::Replicas::get),
+        demand_p50: at_lead.map(|quantiles| quantiles.at(0.5).get()),
+        demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
+        trusted: trust.values().any(|trust| trust.trusted),
+        skill: plan.signals.iter().find_map(|signal| signal.skill().map(|trust| trust.skill)),
+        hourly_cost: plan
+            .policy
+            .spend
+            .as_ref()
+            .and_then(|rule| rule.price.hourly(decision.desired).to_string().parse().ok()),
+        shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
+    }
+}
+
+/// Whether somebody fights over the target, as the memory has it.
+pub fn is_fought_over(memory: &Memory) -> bool {
+    memory.track.as_ref().is_some_and(Track::in_conflict)
+}
