@@ -275,7 +275,12 @@ impl Elector {
     /// Gives the Lease back, so that a standby takes it at its next look. Writes stop before it is given back.
     async fn release(&mut self) {
         self.publish(Leadership::Standby { holder: None });
-        if let Err(error) = self.clear_holder().await {
+        let mut outcome = self.clear_holder().await;
+        if outcome.as_ref().is_err_and(CallError::is_conflict) {
+            // A renewal that was cut off by the stop landed in between.
+            outcome = self.clear_holder().await;
+        }
+        if let Err(error) = outcome {
             tracing::warn!(error = %error, "the Lease was not given back; it expires by itself");
         }
     }

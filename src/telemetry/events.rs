@@ -25,8 +25,8 @@ const COST: Duration = Duration::from_secs(30);
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// Waiting Events; more than that are dropped and counted.
 const N_QUEUED_MAX: usize = 256;
-/// Longest note; the API takes 1 kB.
-const NOTE_MAX: usize = 1000;
+/// Longest note, in bytes; the API refuses more than 1024.
+const NOTE_BYTES_MAX: usize = 1000;
 
 /// How a fact is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl ObjectEvent {
             Severity::Normal => tracing::info!(namespace, name, reason, action, "{note}"),
             Severity::Warning => tracing::warn!(namespace, name, reason, action, "{note}"),
         }
+        sink.metrics.stated(reason);
         sink.offer(self);
     }
 }
@@ -165,7 +166,7 @@ impl Publisher {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
             action: Some(action.to_owned()),
             event_time: Some(MicroTime(to_jiff(now))),
-            note: Some(sanitised(&note, NOTE_MAX / 4 * 3)),
+            note: Some(cut(sanitised(&note, NOTE_BYTES_MAX))),
             reason: Some(reason.to_owned()),
             regarding: Some(regarding),
             reporting_controller: Some("foresail.dev/operator".to_owned()),
@@ -174,6 +175,12 @@ impl Publisher {
             ..Event::default()
         }
     }
+}
+
+/// The longest beginning of `text` that fits a note.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(NOTE_BYTES_MAX));
+    text
 }
 
 /// What was sent of which object, and when.

@@ -39,6 +39,11 @@ struct ResultLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     what: &'static str,
     result: &'static str,
@@ -78,6 +83,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     source_reads: Family<ResultLabels, Counter>,
     events: Family<ResultLabels, Counter>,
+    facts: Family<ReasonLabels, Counter>,
     tick_seconds: Histogram,
     lateness_seconds: Histogram,
     leading: Gauge,
@@ -139,6 +145,7 @@ impl Metrics {
             writes: Family::default(),
             source_reads: Family::default(),
             events: Family::default(),
+            facts: Family::default(),
             tick_seconds: seconds(),
             lateness_seconds: seconds(),
             leading: Gauge::default(),
@@ -148,6 +155,7 @@ impl Metrics {
         registry.register("writes", "Writes to the API server by what and result", metrics.writes.clone());
         registry.register("source_reads", "Reads of metric sources by result", metrics.source_reads.clone());
         registry.register("events", "Kubernetes Events by result", metrics.events.clone());
+        registry.register("facts", "Facts stated about objects by reason", metrics.facts.clone());
         registry.register("tick_seconds", "Duration of a tick", metrics.tick_seconds.clone());
         registry.register(
             "tick_lateness_seconds",
@@ -179,6 +187,11 @@ impl Metrics {
     /// Counts a Kubernetes Event.
     pub fn event(&self, result: &'static str) {
         self.events.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Counts a fact about an object, whether or not it became a Kubernetes Event.
+    pub fn stated(&self, reason: &'static str) {
+        self.facts.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// Notes how long a tick took and how late it began.
@@ -214,7 +227,7 @@ impl Metrics {
     }
 }
 
-/// The registry as OpenMetrics text.
+/// The registry as `OpenMetrics` text.
 ///
 /// # Errors
 /// None in practice: writing to a string does not fail.

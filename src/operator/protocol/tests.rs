@@ -109,7 +109,7 @@ async fn a_conflict_is_decided_again_from_a_fresh_read() {
     world.records = vec![Recorded::Conflict];
     world.writes = vec![Written::Conflict];
     let outcome = actuate(&mut world, &leading(3).1, ALLOWED).await;
-    assert_eq!(outcome.label(), "contended");
+    assert_eq!(outcome.label(), "written");
     assert_eq!((n_of(&world, "read"), n_of(&world, "record"), n_of(&world, "write")), (3, 3, 2));
 }
 

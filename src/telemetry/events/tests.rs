@@ -58,6 +58,7 @@ async fn the_same_fact_within_ten_minutes_is_one_event() {
     rig.emit("from 2 to 3").await;
     assert_eq!(rig.api.n_requests("POST"), 2);
     assert!(rig.counts("foresail_events_total{result=\"repeated\"} 4"));
+    assert!(rig.counts("foresail_facts_total{reason=\"Scaled\"} 6"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,4 +83,10 @@ async fn a_refused_event_is_dropped_and_counted() {
     for line in ["throttled\"} 1", "forbidden\"} 1", "sent\"} 1"] {
         assert!(rig.counts(line), "{line}");
     }
+}
+
+#[test]
+fn a_note_is_cut_between_characters() {
+    assert_eq!(cut("\u{20ac}".repeat(400)).len(), 999);
+    assert_eq!(cut("short".to_owned()), "short");
 }
