@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
 
 pub mod crds;
+pub mod operator;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ pub struct Cli {
 enum Command {
     /// Print the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
+    /// Run the operator in a cluster.
+    Operator(operator::OperatorArgs),
 }
 
 /// Runs the command.
@@ -28,7 +31,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command } = cli;
     match command {
         Command::Crds(args) => crds::run(&args),
+        Command::Operator(args) => operator::run(args),
     }
+}
+
+/// Chooses the TLS implementation, before anything needs one.
+pub fn install_crypto() {
+    // An error means that one was chosen already.
+    drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 /// Says on standard error what went wrong, each cause once.

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use foresail::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    cli::install_crypto();
     match cli::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

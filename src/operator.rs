@@ -1,6 +1,6 @@
 //! The operator: watch, schedule, decide, actuate.
 //!
-//! Every module here is a building block that knows nothing of the custom resources; the loop joins them.
+//! [`run`] starts the watch caches, the election, the sources, the probes and the fleet, and stops them gracefully.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -10,14 +10,159 @@
 //! | [`pace`] | when each object ticks, how fast status is written, when to try again |
 //! | [`actuate`] | `/scale` and the floor of an HPA, by compare-and-swap |
 //! | [`protocol`] | read, decide, record the intent, write: at most three rounds |
+//! | [`acts`], [`worker`] | one tick of one autoscaler: gather, tick, effect |
+//! | [`signal`] | one metric: its reading and its forecaster |
+//! | [`fleet`] | a task for each autoscaler |
+//! | [`floors`] | the finalizer that gives an HPA its own minimum back |
+//! | [`sources`], [`checkpoint`] | MetricSource to pool; what forecasters keep |
+//! | [`status`], [`report`] | what people are told |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 
 pub mod actuate;
+pub mod acts;
+pub mod checkpoint;
 pub mod client;
 pub mod clock;
+pub mod context;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod fleet;
+pub mod floors;
 pub mod health;
 pub mod lease;
 pub mod pace;
 pub mod protocol;
+pub mod report;
+pub mod signal;
+pub mod sources;
+pub mod status;
+mod watching;
+pub mod worker;
+
+pub use context::{Context, Settings};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use actuate::Targets;
+use clock::Clock;
+use lease::{Elector, LeaseSettings};
+
+use crate::metrics::SourcePool;
+use crate::telemetry::events;
+use crate::telemetry::metrics::Metrics;
+
+/// A scheduler that has not come round for so long is stuck, and the process is to be restarted.
+const SCHEDULER_LIMIT: Duration = Duration::from_secs(60);
+/// A lease loop without an answer from the API server for so long is not ready.
+const LEASE_LIMIT: Duration = Duration::from_secs(30);
+/// How long the loops may take to end at a stop.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
+
+/// Runs the operator until `stop`: no write begins after it, the Lease is released, the probes answer to the end.
+///
+/// # Errors
+/// When the probes cannot be served.
+pub async fn run(
+    settings: Settings,
+    client: kube::Client,
+    clock: Arc<dyn Clock>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let (metrics, registry) = Metrics::register();
+    let (sink, publisher) = events::channel(client.clone(), &settings.identity, Arc::clone(&clock), &metrics);
+    let lease = LeaseSettings {
+        namespace: settings.namespace.clone(),
+        name: settings.lease_name.clone(),
+        identity: settings.identity.clone(),
+    };
+    let (elector, leadership) = Elector::new(client.clone(), lease, Arc::clone(&clock));
+    let lease_beat = elector.beats();
+    let (synced, caches_synced) = watch::channel(false);
+    let (beat, scheduler_beat) = watch::channel(None);
+    let vitals = health::Vitals {
+        scheduler_beat,
+        scheduler_limit: SCHEDULER_LIMIT,
+        caches_synced,
+        lease_beat,
+        lease_limit: LEASE_LIMIT,
+        registry: Arc::new(registry),
+        started: Instant::now(),
+    };
+    let watching = watching::start(&client, &settings.watch_namespaces, &stop);
+    let ctx = Arc::new(Context {
+        targets: Targets::new(client.clone()),
+        client,
+        clock,
+        pool: Arc::new(SourcePool::new()),
+        autoscalers: watching.autoscalers,
+        sources: watching.sources,
+        metrics: Arc::new(metrics),
+        events: sink,
+        settings,
+    });
+    tracing::info!(interval = %ctx.settings.interval, identity = ctx.settings.identity, "the operator starts");
+    tokio::spawn(publisher.run());
+    let probes = tokio::spawn(health::serve(listener, vitals, stop.clone()));
+    let lease_stop = CancellationToken::new();
+    let election = tokio::spawn(elector.run(lease_stop.clone()));
+    let work = tokio::spawn(work(Arc::clone(&ctx), leadership, (beat, synced), stop.clone()));
+    stop.cancelled().await;
+    tracing::info!("the operator stops: no write begins from now on");
+    if tokio::time::timeout(STOP_LIMIT, work).await.is_err() {
+        tracing::warn!("a tick did not end in time and is left to its intent");
+    }
+    // The Lease is released last, so that no other leader begins while a tick of ours is under way.
+    lease_stop.cancel();
+    if tokio::time::timeout(Duration::from_secs(3), election).await.is_err() {
+        tracing::warn!("the Lease could not be released: another process takes over when it ends");
+    }
+    probes.await.unwrap_or(Ok(()))
+}
+
+/// Nothing is decided before every watch cache is filled and the sources are known (F07).
+async fn work(
+    ctx: Arc<Context>,
+    leadership: watch::Receiver<lease::Leadership>,
+    (beat, synced): (watch::Sender<Option<Instant>>, watch::Sender<bool>),
+    stop: CancellationToken,
+) {
+    let filled = async {
+        for store in &ctx.autoscalers {
+            if store.wait_until_ready().await.is_err() {
+                return false;
+            }
+        }
+        ctx.sources.wait_until_ready().await.is_ok()
+    };
+    let ready = async {
+        // The probes must know that the wait is no hang.
+        let beating = async {
+            loop {
+                beat.send_replace(Some(Instant::now()));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            filled = filled => filled,
+            () = beating => false,
+            () = stop.cancelled() => false,
+        }
+    };
+    if !ready.await {
+        return;
+    }
+    for source in ctx.sources.state() {
+        sources::apply(&ctx, &source).await;
+    }
+    synced.send_replace(true);
+    let sources = tokio::spawn(sources::run(Arc::clone(&ctx), stop.clone()));
+    fleet::run(ctx, leadership, beat, stop).await;
+    sources.abort();
+}

@@ -1,0 +1,110 @@
+//! `foresail operator`: the operator in a cluster.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::operator::clock::SystemClock;
+use crate::operator::{self, Settings, client};
+use crate::telemetry::logs::{self, Format};
+use crate::units::Span;
+
+/// Arguments of `foresail operator`.
+#[derive(Debug, Args)]
+pub struct OperatorArgs {
+    /// Time between two decisions on an autoscaler, from 1s to 5m.
+    #[arg(long, default_value = "15s", value_parser = interval)]
+    interval: Span,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Name of the Lease.
+    #[arg(long, default_value = "foresail")]
+    lease_name: String,
+    /// Namespace of the Lease and of the Secrets of metric sources: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "foresail")]
+    lease_namespace: String,
+    /// Who this process is, unique among its replicas.
+    #[arg(long, env = "POD_NAME", default_value = "foresail")]
+    identity: String,
+    /// Namespaces to watch; all when left out.
+    #[arg(long, value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Format of the log on standard output.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    log_format: LogFormat,
+    /// What is logged: a level, or `tracing` directives.
+    #[arg(long, env = "FORESAIL_LOG", default_value = "info")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+fn interval(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text).map_err(|error| error.to_string())?;
+    let allowed = Span::from_seconds(1)..=Span::from_minutes(5);
+    if allowed.contains(&span) { Ok(span) } else { Err(format!("`{text}` lies outside 1s..5m")) }
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the cluster cannot be reached, the probes' address cannot be bound, or logging cannot be set up.
+pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
+    let OperatorArgs {
+        interval,
+        listen,
+        lease_name,
+        lease_namespace,
+        identity,
+        watch_namespaces,
+        log_format,
+        log,
+    } = args;
+    let format = match log_format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    logs::install(format, &log).context("logging could not be set up")?;
+    let settings = Settings {
+        interval,
+        watch_namespaces: watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+        namespace: lease_namespace,
+        lease_name,
+        // A restarted container keeps its pod's name, and must not take its predecessor for itself.
+        identity: format!("{identity}_{}", std::process::id()),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, listen))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
+    let client = client::connect().await.context("the cluster could not be reached: set KUBECONFIG, or run in a pod")?;
+    let listener =
+        tokio::net::TcpListener::bind(listen).await.with_context(|| format!("`{listen}` could not be bound"))?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopper = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopper.cancel();
+    });
+    operator::run(settings, client, Arc::new(SystemClock), listener, stop).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The fleet: one task for each autoscaler, ticks spread over the interval; a task that panics is started again
+//! and the others go on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::floors;
+use super::lease::Leadership;
+use super::pace::offset_of;
+use super::worker::Worker;
+
+/// How often the watch caches are compared with the tasks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A task that panicked starts again after this.
+const REST_AFTER_PANIC: Duration = Duration::from_secs(30);
+
+type Key = (String, String);
+
+/// Runs a task for each autoscaler until `stop`; `beat` tells the probes that it lives.
+pub async fn run(
+    ctx: Arc<Context>,
+    leadership: watch::Receiver<Leadership>,
+    beat: watch::Sender<Option<Instant>>,
+    stop: CancellationToken,
+) {
+    let mut tasks: BTreeMap<Key, JoinHandle<()>> = BTreeMap::new();
+    let mut resting: BTreeMap<Key, Instant> = BTreeMap::new();
+    loop {
+        let now = Instant::now();
+        beat.send_replace(Some(now));
+        ctx.metrics.set_leading(leadership.borrow().may_write(now));
+        let finished: Vec<Key> =
+            tasks.iter().filter(|(_, task)| task.is_finished()).map(|(key, _)| key.clone()).collect();
+        for key in finished {
+            if let Some(task) = tasks.remove(&key)
+                && let Err(error) = task.await
+                && error.is_panic()
+            {
+                tracing::error!(namespace = key.0, name = key.1, "the task of an autoscaler panicked; it rests and starts again");
+                resting.insert(key, now + REST_AFTER_PANIC);
+            }
+        }
+        resting.retain(|_, until| *until > now);
+        for object in ctx.all() {
+            let key = (object.namespace().unwrap_or_default(), object.name_any());
+            if !tasks.contains_key(&key) && !resting.contains_key(&key) {
+                let task = follow(Arc::clone(&ctx), key.clone(), leadership.clone(), stop.clone());
+                tasks.insert(key, tokio::spawn(task));
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    for (_, task) in tasks {
+        // A tick under way ends within its own deadline; what it began is told by its intent.
+        if tokio::time::timeout(Duration::from_secs(6), task).await.is_err() {
+            tracing::warn!("a tick did not end in time");
+        }
+    }
+}
+
+/// Ticks one autoscaler until it is gone.
+async fn follow(
+    ctx: Arc<Context>,
+    (namespace, name): Key,
+    mut leadership: watch::Receiver<Leadership>,
+    stop: CancellationToken,
+) {
+    let interval = ctx.settings.interval;
+    let mut worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
+    let offset = offset_of(&format!("{namespace}/{name}"), interval);
+    let mut ticks = tokio::time::interval_at(Instant::now() + offset.to_std(), interval.to_std());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        let due = tokio::select! {
+            () = stop.cancelled() => break,
+            due = ticks.tick() => due,
+        };
+        let Some(object) = ctx.autoscaler(&namespace, &name) else { break };
+        if !leadership.borrow_and_update().may_write(Instant::now()) {
+            continue;
+        }
+        let began = Instant::now();
+        if object.metadata.deletion_timestamp.is_some() {
+            floors::give_back(&ctx, &object).await;
+            continue;
+        }
+        if !floors::claim(&ctx, &object).await {
+            continue;
+        }
+        worker.tick(&object, &leadership).await;
+        ctx.metrics.ticked(began.elapsed(), began.saturating_duration_since(due));
+    }
+    worker.forget();
+}

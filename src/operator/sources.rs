@@ -1,0 +1,98 @@
+//! Metric sources: from the custom resource and its Secrets to the pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret as KubeSecret;
+use kube::{Api, ResourceExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{READ_DEADLINE, within};
+use super::context::Context;
+use crate::api::{AuthSpec, BasicSpec, MetricSource, MetricSourceSpec, SecretKeyRef};
+use crate::metrics::{Authorization, Secret, SourceSettings};
+use crate::units::Span;
+
+/// How often sources and their Secrets are looked at again: a rotated token is taken up within this.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// After a change of the watch cache at the latest.
+const CHANGED_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps the pool as the sources say, until `stop`.
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
+    let mut known: Vec<(String, Option<String>)> = Vec::new();
+    let mut looked = tokio::time::Instant::now() - LOOK_EVERY;
+    while !stop.is_cancelled() {
+        let state = ctx.sources.state();
+        let mut now_known: Vec<(String, Option<String>)> =
+            state.iter().map(|source| (source.name_any(), source.resource_version())).collect();
+        now_known.sort();
+        if now_known != known || looked.elapsed() >= LOOK_EVERY {
+            for (gone, _) in known.iter().filter(|(name, _)| !now_known.iter().any(|(other, _)| other == name)) {
+                ctx.pool.remove(gone);
+            }
+            for source in &state {
+                apply(&ctx, source).await;
+            }
+            known = now_known;
+            looked = tokio::time::Instant::now();
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(CHANGED_EVERY) => {}
+        }
+    }
+}
+
+/// Puts one source into the pool; one that cannot be used is taken out, and its autoscalers say so.
+pub async fn apply(ctx: &Context, source: &MetricSource) {
+    let name = source.name_any();
+    let outcome = match settings(ctx, &name, &source.spec).await {
+        Ok(settings) => ctx.pool.set(settings).map_err(|error| error.to_string()),
+        Err(problem) => Err(problem),
+    };
+    if let Err(problem) = outcome {
+        tracing::warn!(source = name, problem, "a metric source cannot be used");
+        ctx.pool.remove(&name);
+    }
+}
+
+async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<SourceSettings, String> {
+    let MetricSourceSpec { url, auth, ca_secret_ref, tenant, timeout, max_concurrent, .. } = spec;
+    let authorization = match auth {
+        None => None,
+        Some(AuthSpec { bearer: Some(reference), .. }) => {
+            Some(Authorization::Bearer(Secret::new(secret(ctx, reference).await?)))
+        }
+        Some(AuthSpec { basic: Some(BasicSpec { username, password_secret_ref }), .. }) => {
+            let password = Secret::new(secret(ctx, password_secret_ref).await?);
+            Some(Authorization::Basic { username: username.clone(), password })
+        }
+        Some(AuthSpec { bearer: None, basic: None }) => return Err("auth names neither bearer nor basic".to_owned()),
+    };
+    let ca_pem = match ca_secret_ref {
+        Some(reference) => Some(secret(ctx, reference).await?),
+        None => None,
+    };
+    Ok(SourceSettings {
+        name: name.to_owned(),
+        url: url.clone(),
+        authorization,
+        ca_pem,
+        tenant_header: tenant.as_ref().map(|tenant| (tenant.header.clone(), tenant.value.clone())),
+        timeout: Span::parse(timeout).map_err(|error| error.to_string())?,
+        max_concurrent: usize::try_from(*max_concurrent).unwrap_or(16),
+    })
+}
+
+async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, String> {
+    let SecretKeyRef { name, key } = reference;
+    let api: Api<KubeSecret> = Api::namespaced(ctx.client.clone(), &ctx.settings.namespace);
+    let secret = within(READ_DEADLINE, api.get(name)).await.map_err(|error| {
+        format!("the Secret `{name}` could not be read ({error}): name it in the Helm value metricSourceSecrets")
+    })?;
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    let bytes = bytes.ok_or_else(|| format!("the Secret `{name}` has no key `{key}`"))?;
+    let text = String::from_utf8(bytes.0.clone()).map_err(|_| format!("key `{key}` of Secret `{name}` is no text"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
