@@ -28,5 +28,9 @@
 //! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
+pub mod calendar;
+#[cfg(feature = "operator")]
+pub mod cli;
 pub mod forecast;
+pub mod series;
 pub mod units;

@@ -28,12 +28,24 @@ impl Quantiles {
         Some(Self(values))
     }
 
+    /// Quantiles of numbers that are finite and not negative, sorted.
+    pub(super) fn sorted(mut values: [f64; N_LEVELS]) -> Self {
+        values.sort_unstable_by(f64::total_cmp);
+        Self(values)
+    }
+
     /// The values, in the order of [`LEVELS`].
     pub const fn values(&self) -> &[f64; N_LEVELS] {
         &self.0
     }
 
-    /// The value at `level`, linear between the levels, flat outside them.
+    /// The mean excess over the .999 quantile, `(Q.999 - Q.99) / ln 10` (DESIGN 12).
+    fn tail_scale(&self) -> f64 {
+        let [.., q99, _, q999] = self.0;
+        (q999 - q99) / std::f64::consts::LN_10
+    }
+
+    /// The value at `level`: linear between the levels, flat below .01, exponential above .999 (DESIGN 12).
     pub fn at(&self, level: f64) -> Demand {
         let points = LEVELS.iter().zip(&self.0);
         let mut below: Option<(f64, f64)> = None;
@@ -47,7 +59,9 @@ impl Quantiles {
             }
             below = Some((p, q));
         }
-        Demand::new(below.map_or(0.0, |(_, q)| q)).unwrap_or(Demand::ZERO)
+        let beyond = (0.001 / (1.0 - level).max(f64::MIN_POSITIVE)).ln().max(0.0);
+        let last = below.map_or(0.0, |(_, q)| q);
+        Demand::new((last + self.tail_scale() * beyond).min(f64::MAX)).unwrap_or(Demand::ZERO)
     }
 }
 
