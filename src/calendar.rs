@@ -20,6 +20,11 @@ pub struct TimeZoneError {
     text: String,
 }
 
+/// The instant that an RFC 3339 text names, for example `2026-01-01T00:00:00Z`; `None` for any other text.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    DateTime::parse_from_rfc3339(text).ok().map(|instant| Timestamp::from_millis(instant.timestamp_millis()))
+}
+
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weekday {

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
 
 pub mod crds;
+pub mod forecast;
 pub mod operator;
 
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ pub struct Cli {
 enum Command {
     /// Print the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
+    /// Forecast demand: one JSON request a line, one answer a line.
+    Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
 }
@@ -31,6 +34,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command } = cli;
     match command {
         Command::Crds(args) => crds::run(&args),
+        Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
     }
 }

@@ -41,6 +41,7 @@ pub mod metrics;
 #[cfg(feature = "operator")]
 pub mod operator;
 pub mod policy;
+pub mod series;
 #[cfg(feature = "operator")]
 pub mod telemetry;
 pub mod units;

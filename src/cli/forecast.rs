@@ -1,0 +1,108 @@
+//! `foresail forecast`: answers a file of forecast requests, or standard input.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use crate::forecast::request::{Answer, answer};
+
+/// Requests that are read, answered and written together: enough to keep all threads busy, few enough to stream.
+const BATCH_PER_THREAD: usize = 16;
+
+/// Forecast demand: one JSON request a line, one answer a line.
+#[derive(Debug, Args)]
+pub struct ForecastArgs {
+    /// File of requests, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    requests: PathBuf,
+    /// File for the answers, in the order of the requests; standard output when left out or `-`
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Threads; all cores when left out
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Answers every request. Exit code 1 when a line was refused; the others are answered all the same.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
+    let ForecastArgs { requests, answers, threads } = args;
+    let threads = threads.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let mut lines = open(&requests)?.lines();
+    let mut out = create(answers.as_deref())?;
+    let mut refused = false;
+    loop {
+        let mut batch = Vec::new();
+        for line in lines.by_ref().take(threads * BATCH_PER_THREAD) {
+            let line = line.with_context(|| format!("cannot read `{}`", requests.display()))?;
+            if !line.trim().is_empty() {
+                batch.push(line);
+            }
+        }
+        if batch.is_empty() {
+            break;
+        }
+        for timed in answer_all(&batch, threads) {
+            refused |= timed.answer.is_refused();
+            writeln!(out, "{}", serde_json::to_string(&timed)?).context("cannot write the answers")?;
+        }
+    }
+    out.flush().context("cannot write the answers")?;
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// An answer with the milliseconds it took.
+#[derive(Serialize)]
+struct Timed {
+    #[serde(flatten)]
+    answer: Answer,
+    ms: f64,
+}
+
+fn answer_all(lines: &[String], threads: usize) -> Vec<Timed> {
+    let share = lines.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let workers: Vec<_> = lines
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(|line| timed(line)).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "reports how long an answer took; no answer depends on it")]
+fn timed(line: &str) -> Timed {
+    let start = std::time::Instant::now();
+    let answer = answer(line);
+    Timed { answer, ms: (start.elapsed().as_secs_f64() * 1e5).round() / 100.0 }
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+fn create(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
+    match path {
+        Some(path) if path != Path::new("-") => {
+            let file = File::create(path).with_context(|| format!("cannot create `{}`", path.display()))?;
+            Ok(Box::new(BufWriter::new(file)))
+        }
+        _ => Ok(Box::new(BufWriter::new(std::io::stdout()))),
+    }
+}

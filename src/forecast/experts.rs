@@ -1,0 +1,78 @@
+//! The experts: each says where demand will be, as a linear rule on the features; how far off it usually is comes
+//! from its own measured errors.
+
+mod last_value;
+mod profile;
+mod ridge;
+mod seasonal;
+
+pub(super) use ridge::{FOLDS, LONG, fit as fit_ridge};
+
+use super::features::{FEATURES, Ladder};
+
+/// One expert.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expert {
+    /// Its name in status and answers.
+    pub(super) name: &'static str,
+    /// Whether it works on the logarithm of demand.
+    pub(super) log: bool,
+    /// The rung of history it needs.
+    pub(super) needs: Ladder,
+    pub(super) rule: Rule,
+}
+
+/// Where an expert's coefficients come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule {
+    /// Always the same.
+    Fixed([f64; FEATURES]),
+    /// Weighted ridge regression, a row counting half after `half_life` of the history.
+    Ridge { half_life: f64 },
+}
+
+/// How many experts there are.
+pub(super) const EXPERTS: usize = 7;
+
+/// All experts, in the order of the weights in status and checkpoint.
+pub(super) const ALL: [Expert; EXPERTS] = [
+    Expert { name: "last-value", log: false, needs: Ladder::ColdStart, rule: Rule::Fixed(last_value::RULE) },
+    Expert { name: "seasonal-naive", log: false, needs: Ladder::Daily, rule: Rule::Fixed(seasonal::RULE) },
+    Expert { name: "day-profile", log: true, needs: Ladder::Daily, rule: Rule::Fixed(profile::DAY) },
+    Expert { name: "week-profile", log: true, needs: Ladder::Weekly, rule: Rule::Fixed(profile::WEEK) },
+    Expert {
+        name: "ridge",
+        log: false,
+        needs: Ladder::ColdStart,
+        rule: Rule::Ridge { half_life: ridge::LONG },
+    },
+    Expert {
+        name: "ridge-log",
+        log: true,
+        needs: Ladder::ColdStart,
+        rule: Rule::Ridge { half_life: ridge::LONG },
+    },
+    Expert {
+        name: "ridge-recent",
+        log: true,
+        needs: Ladder::ColdStart,
+        rule: Rule::Ridge { half_life: ridge::SHORT },
+    },
+];
+
+/// A rule that adds up the features `terms` with their factors.
+const fn rule<const N: usize>(terms: [(usize, f64); N]) -> [f64; FEATURES] {
+    let mut coefficients = [0.0; FEATURES];
+    let mut i = 0;
+    while i < N {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "evaluated by the compiler, which refuses an index out of bounds"
+        )]
+        {
+            coefficients[terms[i].0] = terms[i].1;
+        }
+        i += 1;
+    }
+    coefficients
+}

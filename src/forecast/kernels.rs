@@ -1,0 +1,165 @@
+//! Numeric kernels: plain slices and loops, no types of ours.
+//!
+//! The one file that indexes and casts, because here the bounds are those of the loops right beside them.
+#![expect(clippy::indexing_slicing, reason = "every index is bounded by the loop it stands in")]
+#![expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of samples stay far below 2^52; casts of floats saturate, which is what is wanted"
+)]
+
+/// `n` as a float; exact below 2^52.
+pub(crate) fn float(n: usize) -> f64 {
+    n as f64
+}
+
+/// `value` rounded down to a count; negative and NaN become 0, too large the largest.
+pub(crate) fn count(value: f64) -> usize {
+    value as usize
+}
+
+/// `value` as a 32-bit float, the form that is stored.
+pub(crate) fn short(value: f64) -> f32 {
+    value as f32
+}
+
+/// The normal equations of a weighted least-squares problem with `P` features.
+#[derive(Clone)]
+pub(crate) struct Normal<const P: usize> {
+    /// Upper triangle of `X' W X`.
+    gram: [[f64; P]; P],
+    /// `X' W t`.
+    moment: [f64; P],
+}
+
+impl<const P: usize> Normal<P> {
+    /// No rows yet.
+    pub(crate) const fn new() -> Self {
+        Self { gram: [[0.0; P]; P], moment: [0.0; P] }
+    }
+
+    /// Adds a row of features `x` with target `t` and weight `w`.
+    pub(crate) fn add(&mut self, x: &[f64; P], t: f64, w: f64) {
+        for i in 0..P {
+            let scaled = w * x[i];
+            if scaled == 0.0 {
+                continue;
+            }
+            let row = &mut self.gram[i];
+            for j in i..P {
+                row[j] += scaled * x[j];
+            }
+            self.moment[i] += scaled * t;
+        }
+    }
+
+    /// Adds `factor` times the rows of `other`.
+    pub(crate) fn add_scaled(&mut self, other: &Self, factor: f64) {
+        for i in 0..P {
+            for j in i..P {
+                self.gram[i][j] += factor * other.gram[i][j];
+            }
+            self.moment[i] += factor * other.moment[i];
+        }
+    }
+
+    /// Coefficients that minimise the squares plus `ridge` times each feature's own sum of squares times its
+    /// squared coefficient: the penalty does not depend on units. By Cholesky; a feature without variation, or
+    /// one that is no longer independent, gets 0.
+    pub(crate) fn solve(&self, ridge: f64) -> [f64; P] {
+        let mut factor = [[0.0; P]; P];
+        let mut y = [0.0; P];
+        for i in 0..P {
+            let diagonal = self.gram[i][i];
+            let mut pivot = diagonal * (1.0 + ridge);
+            for k in 0..i {
+                pivot -= factor[k][i] * factor[k][i];
+            }
+            if pivot.is_nan() || pivot <= diagonal * 1e-12 || pivot < f64::MIN_POSITIVE {
+                continue;
+            }
+            let root = pivot.sqrt();
+            factor[i][i] = root;
+            for j in i + 1..P {
+                let mut sum = self.gram[i][j];
+                for k in 0..i {
+                    sum -= factor[k][i] * factor[k][j];
+                }
+                factor[i][j] = sum / root;
+            }
+            let mut sum = self.moment[i];
+            for k in 0..i {
+                sum -= factor[k][i] * y[k];
+            }
+            y[i] = sum / root;
+        }
+        let mut solution = [0.0; P];
+        for i in (0..P).rev() {
+            if factor[i][i] == 0.0 {
+                continue;
+            }
+            let mut sum = y[i];
+            for j in i + 1..P {
+                sum -= factor[i][j] * solution[j];
+            }
+            solution[i] = sum / factor[i][i];
+        }
+        if solution.iter().all(|c| c.is_finite()) { solution } else { [0.0; P] }
+    }
+}
+
+/// The sum of products.
+pub(crate) fn dot<const P: usize>(a: &[f64; P], b: &[f64; P]) -> f64 {
+    let mut sum = 0.0;
+    for i in 0..P {
+        sum += a[i] * b[i];
+    }
+    sum
+}
+
+/// The values of a weighted sample `(value, weight)` at the rising `levels`, linear between the cumulated weights
+/// (as the sketch's `np.interp(Q, cumsum(w) / sum(w), sorted)`). Sorts the sample; empty: zeros.
+pub(crate) fn weighted_quantiles<const N: usize>(sample: &mut [(f64, f64)], levels: &[f64; N]) -> [f64; N] {
+    let mut out = [0.0; N];
+    if sample.is_empty() {
+        return out;
+    }
+    sample.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let total: f64 = sample.iter().map(|s| s.1).sum();
+    let (mut below, mut i) = (0.0, 0);
+    let mut previous = sample[0].0;
+    for (slot, level) in out.iter_mut().zip(levels) {
+        let want = level * total;
+        while i < sample.len() && below + sample[i].1 < want {
+            below += sample[i].1;
+            previous = sample[i].0;
+            i += 1;
+        }
+        *slot = if i >= sample.len() {
+            sample[sample.len() - 1].0
+        } else {
+            let share = ((want - below) / sample[i].1.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+            previous + share * (sample[i].0 - previous)
+        };
+    }
+    out
+}
+
+/// Running sums of the values that are present: `sums[i]` over `values[..i]`, NaN counted as absent.
+pub(crate) fn running_sums(values: &[f64]) -> (Vec<f64>, Vec<u32>) {
+    let (mut sums, mut counts) = (Vec::with_capacity(values.len() + 1), Vec::with_capacity(values.len() + 1));
+    let (mut sum, mut count) = (0.0, 0_u32);
+    sums.push(sum);
+    counts.push(count);
+    for &value in values {
+        if !value.is_nan() {
+            sum += value;
+            count += 1;
+        }
+        sums.push(sum);
+        counts.push(count);
+    }
+    (sums, counts)
+}
