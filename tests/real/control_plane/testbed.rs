@@ -1,0 +1,64 @@
+//! Where the programs are, whether tests may use them, and where a run leaves its files.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(build);
+static RUN_DIRECTORY: LazyLock<PathBuf> = LazyLock::new(make_run_directory);
+
+/// Whether tests may start servers; if not, says on the real standard error which test is skipped.
+pub(crate) fn is_on() -> bool {
+    if std::env::var("FORESAIL_TESTBED").is_ok_and(|value| value == "off") {
+        let current = thread::current();
+        let test = current.name().unwrap_or("a test");
+        // Not `eprintln!`, whose output is hidden for a test that passes.
+        writeln!(io::stderr(), "skipped `{test}`: it needs a real control plane, and FORESAIL_TESTBED=off")
+            .expect("standard error is open");
+        return false;
+    }
+    true
+}
+
+/// The directory that holds every program and `stages/`; builds what is missing.
+pub(crate) fn programs() -> &'static Path {
+    &PROGRAMS
+}
+
+/// This process's own directory for data and logs, inside cargo's target directory.
+///
+/// It stays when the process ends, to be read after a failure, and is removed by the next run.
+pub(crate) fn run_directory() -> &'static Path {
+    &RUN_DIRECTORY
+}
+
+fn build() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/build");
+    let output = Command::new(&script)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap_or_else(|error| panic!("`{}` cannot be run: {error}", script.display()));
+    let progress = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`{}` failed:\n{progress}", script.display());
+    let text = String::from_utf8(output.stdout).expect("a path in UTF-8");
+    PathBuf::from(text.lines().next_back().expect("the script prints a directory"))
+}
+
+fn make_run_directory() -> PathBuf {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in fs::read_dir(parent).expect("cargo made this directory").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_dead = name.strip_prefix("real-").is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if is_dead && let Err(error) = fs::remove_dir_all(entry.path()) {
+            // Another run may be removing it too.
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{} cannot be removed: {error}", name);
+        }
+    }
+    let own = parent.join(format!("real-{}", process::id()));
+    fs::create_dir_all(&own).expect("the target directory is writable");
+    own
+}

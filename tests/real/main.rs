@@ -1,0 +1,15 @@
+//! Tests against real servers: a Kubernetes control plane without containers, and Prometheus.
+//!
+//! The programs come from `tests/testbed/build`, which the harness runs by itself. `FORESAIL_TESTBED=off` skips every
+//! test here and says so. All tests of one process share one control plane: see `control_plane::shared`.
+//!
+//! Put a test here only if it needs the real thing: what a server defaults, refuses, records or reacts to.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a harness at the edge: wall clock, deadlines and FORESAIL_TESTBED"
+)]
+#![expect(clippy::panic, reason = "a harness reports a failure by panicking, with the servers' logs")]
+
+mod children;
+mod control_plane;
+mod smoke;
