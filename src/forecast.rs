@@ -9,7 +9,9 @@ mod member;
 mod model;
 mod quantiles;
 pub mod request;
+pub mod trust;
 mod view;
+pub use trust::*;
 
 pub use features::Ladder;
 pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};

@@ -18,8 +18,8 @@
 //! | [`status`], [`report`] | what people are told |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 
-pub mod actuate;
 pub mod acts;
+pub mod actuate;
 pub mod checkpoint;
 pub mod client;
 pub mod clock;
@@ -58,7 +58,7 @@ use crate::telemetry::events;
 use crate::telemetry::metrics::Metrics;
 
 /// A scheduler that has not come round for so long is stuck, and the process is to be restarted.
-const SCHEDULER_LIMIT: Duration = Duration::from_secs(60);
+const SCHEDULER_LIMIT: Duration = Duration::from_mins(1);
 /// A lease loop without an answer from the API server for so long is not ready.
 const LEASE_LIMIT: Duration = Duration::from_secs(30);
 /// How long the loops may take to end at a stop.

@@ -1,5 +1,6 @@
 //! `MetricSource`: where metrics are read, as the administrator allows it.
 
+#![expect(clippy::duplicated_attributes, reason = "each column states its own type")]
 #![expect(unreachable_pub, reason = "kube's derive repeats each struct in a private scope")]
 
 use std::collections::BTreeMap;

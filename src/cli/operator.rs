@@ -91,9 +91,12 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
-    let client = client::connect().await.context("the cluster could not be reached: set KUBECONFIG, or run in a pod")?;
-    let listener =
-        tokio::net::TcpListener::bind(listen).await.with_context(|| format!("`{listen}` could not be bound"))?;
+    let client = client::connect()
+        .await
+        .context("the cluster could not be reached: set KUBECONFIG, or run in a pod")?;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("`{listen}` could not be bound"))?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -158,12 +158,12 @@ impl fmt::Display for ModeFact {
                 write!(f, "paused for another {}s ({reason}): nothing is written", left.seconds())
             }
             Self::PauseEntered(n) => write!(f, "pause.replicas writes {n} once"),
-            Self::SwitchedOff => {
-                f.write_str("the target stands at 0, so somebody switched it off: nothing is written until it is raised")
-            }
-            Self::Conflict => f.write_str(
-                "somebody else scales the same target: nothing is written, to avoid a fight",
+            Self::SwitchedOff => f.write_str(
+                "the target stands at 0, so somebody switched it off: nothing is written until it is raised",
             ),
+            Self::Conflict => {
+                f.write_str("somebody else scales the same target: nothing is written, to avoid a fight")
+            }
         }
     }
 }

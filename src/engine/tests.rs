@@ -10,7 +10,14 @@ use crate::policy::{Fallback, PerDirection, RateAmount, RatePolicy, SelectPolicy
 use crate::units::{Money, PricePerReplicaHour, Share, Span, Step};
 
 fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -> Observation<'a> {
-    Observation { now: at(seconds), asked: replicas(asked), ready: replicas(asked), hpa: None, rival: false, metrics }
+    Observation {
+        now: at(seconds),
+        asked: replicas(asked),
+        ready: replicas(asked),
+        hpa: None,
+        rival: false,
+        metrics,
+    }
 }
 
 /// Ticks every 15 s with writes that land, on the demand of `x(i)`; what stood after each.

@@ -99,7 +99,8 @@ impl TickActs<'_> {
         let rivals: Vec<Rival> = self.targets.hpas_targeting(self.target).await?;
         let scaled: Scaled = self.targets.read_scale(self.target).await?;
         let object: DynamicObject = self.targets.object(self.target).await?;
-        let ready = Replicas::new(self.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
+        let ready =
+            Replicas::new(self.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
         let writer = foreign_writer(&object.metadata);
         if self.policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
             let floor = floor_among(&rivals)?;
@@ -176,7 +177,10 @@ impl Acts for TickActs<'_> {
         let mut object = seen.object.clone();
         object.status = Some(memory.0.clone());
         object.metadata.managed_fields = None;
-        let params = PostParams { field_manager: Some(super::actuate::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(super::actuate::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         let name = object.name_any();
         let call = within(deadline, self.api.replace_status(&name, &params, &object)).await;
         Recorded::from(call.map(|_| ()))

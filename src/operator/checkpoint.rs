@@ -49,9 +49,16 @@ pub async fn keep(
     }
     *saved_at = Some(now);
     for signal in signals {
-        let Some(data) = signal.checkpoint().and_then(|kept| serde_json::to_string(&kept).ok()) else { continue };
+        let Some(data) = signal.checkpoint().and_then(|kept| serde_json::to_string(&kept).ok()) else {
+            continue;
+        };
         if data.len() > BYTES_MAX {
-            tracing::warn!(name, metric = signal.name(), bytes = data.len(), "a checkpoint is too large and was not saved");
+            tracing::warn!(
+                name,
+                metric = signal.name(),
+                bytes = data.len(),
+                "a checkpoint is too large and was not saved"
+            );
             continue;
         }
         if let Err(error) = save(ctx, object, signal, data, now).await {

@@ -84,18 +84,24 @@ impl Context {
             namespace: namespace.clone(),
             name: reference.name.clone(),
         };
-        let age = |one: &PredictiveAutoscaler| (one.metadata.creation_timestamp.clone(), one.metadata.uid.clone());
+        let age =
+            |one: &PredictiveAutoscaler| (one.metadata.creation_timestamp.clone(), one.metadata.uid.clone());
         let own = age(object);
         self.all()
             .into_iter()
-            .filter(|other| other.namespace().as_deref() == Some(&namespace) && other.name_any() != object.name_any())
+            .filter(|other| {
+                other.namespace().as_deref() == Some(&namespace) && other.name_any() != object.name_any()
+            })
             .filter(|other| {
                 let other = &other.spec.scale_target_ref;
                 target.is_named_by(&other.api_version, &other.kind, &other.name)
             })
             .filter(|other| age(other) < own)
             .map(|other| {
-                format!("PredictiveAutoscaler `{}` is older and scales the same target: remove one of them", other.name_any())
+                format!(
+                    "PredictiveAutoscaler `{}` is older and scales the same target: remove one of them",
+                    other.name_any()
+                )
             })
             .next()
     }

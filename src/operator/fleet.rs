@@ -44,7 +44,11 @@ pub async fn run(
                 && let Err(error) = task.await
                 && error.is_panic()
             {
-                tracing::error!(namespace = key.0, name = key.1, "the task of an autoscaler panicked; it rests and starts again");
+                tracing::error!(
+                    namespace = key.0,
+                    name = key.1,
+                    "the task of an autoscaler panicked; it rests and starts again"
+                );
                 resting.insert(key, now + REST_AFTER_PANIC);
             }
         }

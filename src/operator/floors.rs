@@ -15,7 +15,10 @@ use crate::api::{PredictiveAutoscaler, Via};
 /// One write of the finalizer or the floor.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
-async fn dynamic(ctx: &Context, object: &PredictiveAutoscaler) -> Option<(Api<DynamicObject>, DynamicObject)> {
+async fn dynamic(
+    ctx: &Context,
+    object: &PredictiveAutoscaler,
+) -> Option<(Api<DynamicObject>, DynamicObject)> {
     let namespace = object.namespace().unwrap_or_default();
     let resource = ApiResource::erase::<PredictiveAutoscaler>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &namespace, &resource);

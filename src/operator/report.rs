@@ -13,7 +13,9 @@ use super::clock::to_jiff;
 use super::context::Context;
 use super::protocol::Outcome;
 use super::signal::Signal;
-use crate::api::{ExpertStatus, ForecastStatus, PeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::api::{
+    ExpertStatus, ForecastStatus, PeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
+};
 use crate::decide::Decision;
 use crate::forecast::TrustState;
 use crate::policy::Mode;
@@ -41,11 +43,15 @@ pub fn write_problem(written: &Written) -> Option<(&'static str, String)> {
         Written::Written { .. } | Written::Conflict => None,
         Written::Overridden { actual } => Some((
             "Overridden",
-            format!("an admission hook changed the written replicas to {actual}: exempt Foresail or the target"),
+            format!(
+                "an admission hook changed the written replicas to {actual}: exempt Foresail or the target"
+            ),
         )),
         Written::Refused { code: 403, message } => Some((
             "Forbidden",
-            format!("{message}: bind the ClusterRole foresail-enforce in this namespace (Helm value enforce.namespaces)"),
+            format!(
+                "{message}: bind the ClusterRole foresail-enforce in this namespace (Helm value enforce.namespaces)"
+            ),
         )),
         Written::Refused { message, .. } => Some(("WriteRefused", message.clone())),
         Written::Unknown { message } => Some(("WriteUnknown", message.clone())),
@@ -78,7 +84,8 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
         }
         best.map(|(at, median)| PeakStatus { at: Time(to_jiff(at)), demand: format!("{median:.4}") })
     });
-    let coverage = summary.coverage.map(|(p90, p99)| format!("p90 {:.1}%, p99 {:.1}%", 100.0 * p90, 100.0 * p99));
+    let coverage =
+        summary.coverage.map(|(p90, p99)| format!("p90 {:.1}%, p99 {:.1}%", 100.0 * p90, 100.0 * p99));
     Some(ForecastStatus {
         metric: signal.name().to_owned(),
         trusted: trust.get(signal.name()).is_some_and(|trust| trust.trusted),
@@ -123,7 +130,8 @@ pub fn events(
     let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     for condition in &status.conditions {
         let before = old.iter().find(|one| one.type_ == condition.type_);
-        let turned = before.is_none_or(|one| one.status != condition.status || one.reason != condition.reason);
+        let turned =
+            before.is_none_or(|one| one.status != condition.status || one.reason != condition.reason);
         let reason = match (condition.type_.as_str(), condition.status.as_str()) {
             ("EvidenceFresh", "False") => "EvidenceLost",
             ("EvidenceFresh", "True") if before.is_some() => "EvidenceBack",
@@ -137,7 +145,8 @@ pub fn events(
         }
     }
     let mode = status.effective_mode.as_deref().unwrap_or_default();
-    let desired_before = object.status.as_ref().and_then(|status| status.replicas.as_ref()).map(|one| one.desired);
+    let desired_before =
+        object.status.as_ref().and_then(|status| status.replicas.as_ref()).map(|one| one.desired);
     if mode == Mode::DryRun.name() && desired_before.is_some_and(|before| before != decision.desired.get()) {
         emit(Severity::Normal, "WouldScale", "DryRun", decision.summary());
     }

@@ -114,7 +114,13 @@ impl Signal {
 
     /// Brings the forecaster up to date: learns the history, appends what has become visible, refits at midnight
     /// UTC, measures trust hourly. `censored` says whether the workload stood at its limit.
-    pub async fn keep(&mut self, policy: &Policy, moment: Moment<'_>, trust: &mut TrustState, censored: bool) {
+    pub async fn keep(
+        &mut self,
+        policy: &Policy,
+        moment: Moment<'_>,
+        trust: &mut TrustState,
+        censored: bool,
+    ) {
         if !self.rule.prediction {
             return;
         }
@@ -134,7 +140,6 @@ impl Signal {
 
     async fn load(&mut self, policy: &Policy, moment: Moment<'_>, trust: &mut TrustState) {
         match &mut self.history {
-            History::Learned => {}
             History::Due(at) if moment.now < *at => {}
             History::Due(_) => self.history = History::Loading(self.begin_loading(policy, moment)),
             History::Loading(task) if task.is_finished() => {
@@ -145,7 +150,7 @@ impl Signal {
                     Err(_) => self.not_learned("learning the history failed".to_owned(), moment.now),
                 }
             }
-            History::Loading(_) => {}
+            History::Loading(_) | History::Learned => {}
         }
     }
 
@@ -165,7 +170,9 @@ impl Signal {
         tokio::spawn(async move {
             let samples = pool.history(&source, &query).await.map_err(|error| error.to_string())?;
             if samples.is_empty() {
-                return Err("the query has no history: the reactive answer stands until there is some".to_owned());
+                return Err(
+                    "the query has no history: the reactive answer stands until there is some".to_owned()
+                );
             }
             let stamped: Vec<(Timestamp, f64)> =
                 samples.into_iter().map(|(at, value)| (at.minus(step.span()), value)).collect();
@@ -239,8 +246,11 @@ impl Signal {
             };
             samples = pool.history(&self.source, &query).await.unwrap_or_default();
         } else {
-            let query = InstantQuery { promql: self.query.promql.clone(), at: due, max_age: self.rule.max_age };
-            if let Reading::Value { value, partial: false, .. } = pool.instant(&self.source, &query, tick).await.reading {
+            let query =
+                InstantQuery { promql: self.query.promql.clone(), at: due, max_age: self.rule.max_age };
+            if let Reading::Value { value, partial: false, .. } =
+                pool.instant(&self.source, &query, tick).await.reading
+            {
                 samples.push((due, value));
             }
         }
@@ -339,6 +349,13 @@ impl Signal {
     /// The last measured skill.
     pub const fn skill(&self) -> Option<Trust> {
         self.skill
+    }
+
+    /// Whether what was learned still serves under `policy` and `rule`.
+    pub fn learns_as(&self, policy: &Policy, rule: &MetricRule) -> bool {
+        let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
+        let ForecastConfig { step, history, zone: old_zone, .. } = self.config;
+        self.rule == *rule && step == policy.step && history == policy.history && old_zone == zone
     }
 
     /// The metric's name.

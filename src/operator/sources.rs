@@ -28,7 +28,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
             state.iter().map(|source| (source.name_any(), source.resource_version())).collect();
         now_known.sort();
         if now_known != known || looked.elapsed() >= LOOK_EVERY {
-            for (gone, _) in known.iter().filter(|(name, _)| !now_known.iter().any(|(other, _)| other == name)) {
+            for (gone, _) in
+                known.iter().filter(|(name, _)| !now_known.iter().any(|(other, _)| other == name))
+            {
                 ctx.pool.remove(gone);
             }
             for source in &state {
@@ -68,7 +70,9 @@ async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<
             let password = Secret::new(secret(ctx, password_secret_ref).await?);
             Some(Authorization::Basic { username: username.clone(), password })
         }
-        Some(AuthSpec { bearer: None, basic: None }) => return Err("auth names neither bearer nor basic".to_owned()),
+        Some(AuthSpec { bearer: None, basic: None }) => {
+            return Err("auth names neither bearer nor basic".to_owned());
+        }
     };
     let ca_pem = match ca_secret_ref {
         Some(reference) => Some(secret(ctx, reference).await?),
@@ -89,10 +93,13 @@ async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, Strin
     let SecretKeyRef { name, key } = reference;
     let api: Api<KubeSecret> = Api::namespaced(ctx.client.clone(), &ctx.settings.namespace);
     let secret = within(READ_DEADLINE, api.get(name)).await.map_err(|error| {
-        format!("the Secret `{name}` could not be read ({error}): name it in the Helm value metricSourceSecrets")
+        format!(
+            "the Secret `{name}` could not be read ({error}): name it in the Helm value metricSourceSecrets"
+        )
     })?;
     let bytes = secret.data.as_ref().and_then(|data| data.get(key));
     let bytes = bytes.ok_or_else(|| format!("the Secret `{name}` has no key `{key}`"))?;
-    let text = String::from_utf8(bytes.0.clone()).map_err(|_| format!("key `{key}` of Secret `{name}` is no text"))?;
+    let text = String::from_utf8(bytes.0.clone())
+        .map_err(|_| format!("key `{key}` of Secret `{name}` is no text"))?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

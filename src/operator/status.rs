@@ -87,11 +87,15 @@ fn evidence(policy: &Policy, decision: &Decision, around: &Surroundings) -> Clai
         match judged.standing {
             Standing::Fresh => {}
             Standing::Partial => {
-                let message = format!("{name}: the answer is partial ({}): it may raise, not lower", note.unwrap_or("a warning"));
+                let message = format!(
+                    "{name}: the answer is partial ({}): it may raise, not lower",
+                    note.unwrap_or("a warning")
+                );
                 return Claim::new("EvidenceFresh", false, "Partial", message);
             }
             Standing::SuddenFall => {
-                let message = format!("{name} fell by more than 90 % at once and is held for {}", policy.suspect_for);
+                let message =
+                    format!("{name} fell by more than 90 % at once and is held for {}", policy.suspect_for);
                 return Claim::new("EvidenceFresh", false, "SuddenFall", message);
             }
             Standing::Absent(absence) => {
@@ -125,7 +129,10 @@ pub fn absence_reason(absence: Absence) -> &'static str {
 fn limited(decision: &Decision) -> Claim {
     let binding = decision.stages.iter().rev().find(|record| {
         record.before != record.after
-            && matches!(record.stage, Stage::Rate | Stage::Cooldown | Stage::Spend | Stage::Bounds | Stage::Stabilise)
+            && matches!(
+                record.stage,
+                Stage::Rate | Stage::Cooldown | Stage::Spend | Stage::Bounds | Stage::Stabilise
+            )
     });
     match binding {
         None => Claim::new("ScalingLimited", false, "DesiredWithinRange", "no limit binds"),
@@ -152,7 +159,8 @@ pub fn merge(old: &[Condition], claims: &[Claim], now: Timestamp, generation: Op
                 Some(false) => "False",
                 None => "Unknown",
             };
-            let before = old.iter().find(|condition| condition.type_ == claim.kind && condition.status == status);
+            let before =
+                old.iter().find(|condition| condition.type_ == claim.kind && condition.status == status);
             Condition {
                 type_: claim.kind.to_owned(),
                 status: status.to_owned(),
@@ -243,17 +251,20 @@ fn shadow_status(policy: &Policy, shadow: &Shadow) -> ShadowStatus {
         ready: shadow.ready.get(),
         unserved_share: format!("{:.4}%", 100.0 * shadow.unserved_share()),
         replica_hours: format!("{replica_hours:.2}"),
-        cost: policy
-            .spend
-            .as_ref()
-            .map(|rule| format!("{} {}", rule.price.of_replica_seconds(shadow.replica_seconds), rule.currency)),
+        cost: policy.spend.as_ref().map(|rule| {
+            format!("{} {}", rule.price.of_replica_seconds(shadow.replica_seconds), rule.currency)
+        }),
         since: Time(to_jiff(shadow.since)),
     }
 }
 
 /// Whether the new status is worth a write now: something changed that people or the next leader must know, or the
 /// numbers are a minute old.
-pub fn worth_writing(old: &PredictiveAutoscalerStatus, new: &PredictiveAutoscalerStatus, now: Timestamp) -> bool {
+pub fn worth_writing(
+    old: &PredictiveAutoscalerStatus,
+    new: &PredictiveAutoscalerStatus,
+    now: Timestamp,
+) -> bool {
     let told = |status: &PredictiveAutoscalerStatus| {
         let conditions: Vec<(String, String, String)> = status
             .conditions

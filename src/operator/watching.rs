@@ -65,7 +65,11 @@ where
     let read = |guarded: DeserializeGuard<K>| match guarded.0 {
         Ok(object) => Some(object),
         Err(error) => {
-            tracing::warn!(name = error.metadata.name, problem = error.error, "an object could not be read and is skipped");
+            tracing::warn!(
+                name = error.metadata.name,
+                problem = error.error,
+                "an object could not be read and is skipped"
+            );
             None
         }
     };

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource as _, ResourceExt as _};
 use tokio::sync::watch;
 
-use super::actuate::ScaleTarget;
 use super::acts::TickActs;
+use super::actuate::ScaleTarget;
 use super::checkpoint;
 use super::client::write_deadline;
 use super::context::Context;
@@ -84,15 +84,19 @@ impl Worker {
     fn plan_for(&mut self, object: &PredictiveAutoscaler) -> Result<(), Vec<FieldError>> {
         let source_name = &object.spec.source_ref.name;
         let source = self.ctx.source(source_name);
-        let fingerprint =
-            (object.metadata.generation.unwrap_or_default(), source.as_ref().and_then(|s| s.resource_version()));
+        let fingerprint = (
+            object.metadata.generation.unwrap_or_default(),
+            source.as_ref().and_then(|s| s.resource_version()),
+        );
         if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
             return Ok(());
         }
         let policy = api::policy(&object.spec)?;
         let labels = source.as_ref().map(|source| source.spec.enforced_labels.clone()).unwrap_or_default();
         let refused = match &source {
-            None => Some(format!("the MetricSource `{source_name}` does not exist: create it or correct sourceRef")),
+            None => Some(format!(
+                "the MetricSource `{source_name}` does not exist: create it or correct sourceRef"
+            )),
             Some(source) if !allows(&source.spec.allowed_namespaces, &self.namespace) => Some(format!(
                 "the MetricSource `{source_name}` does not allow namespace `{}`: ask its administrator",
                 self.namespace
@@ -101,14 +105,19 @@ impl Worker {
         };
         let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
         let mut signals = Vec::new();
-        for (i, (rule, mut query)) in policy.metrics.iter().zip(api::queries(&self.namespace, &object.spec)).enumerate() {
-            query.promql = crate::metrics::promql::enforce_labels(&query.promql, &labels).map_err(|problem| {
-                let path = format!("spec.metrics[{i}].query");
-                vec![FieldError { path, problem, remedy: "write it more simply".to_owned() }]
-            })?;
+        for (i, (rule, mut query)) in
+            policy.metrics.iter().zip(api::queries(&self.namespace, &object.spec)).enumerate()
+        {
+            query.promql =
+                crate::metrics::promql::enforce_labels(&query.promql, &labels).map_err(|problem| {
+                    let path = format!("spec.metrics[{i}].query");
+                    vec![FieldError { path, problem, remedy: "write it more simply".to_owned() }]
+                })?;
             // A metric whose question did not change keeps what it has learned.
             let same = old.iter().position(|signal| {
-                signal.query == query && signal.source() == source_name.as_str() && signal.learns_as(&policy, rule)
+                signal.query == query
+                    && signal.source() == source_name.as_str()
+                    && signal.learns_as(&policy, rule)
             });
             signals.push(match same {
                 Some(idx) => old.swap_remove(idx),
@@ -155,7 +164,8 @@ impl Worker {
                 (signal, reading, Known { trusted, source_suspect })
             })
             .collect();
-        let forecast = plan.signals.iter().filter_map(|signal| super::report::forecast(signal, &self.trust)).collect();
+        let forecast =
+            plan.signals.iter().filter_map(|signal| super::report::forecast(signal, &self.trust)).collect();
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -196,7 +206,8 @@ impl Worker {
         let Ok(object) = self.ctx.targets.object(&plan.target).await else { return };
         for signal in &mut plan.signals {
             if let Some(resource) = signal.query.request {
-                signal.requested = super::report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
+                signal.requested =
+                    super::report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
             }
         }
     }
@@ -242,7 +253,9 @@ impl Worker {
         self.unable = match outcome {
             Outcome::Unread(error) => Some((error.reason(), super::report::chain(error))),
             Outcome::Acted { written, .. } => super::report::write_problem(written),
-            Outcome::Superseded { .. } | Outcome::NotLeading | Outcome::Late | Outcome::Contended => self.unable.take(),
+            Outcome::Superseded { .. } | Outcome::NotLeading | Outcome::Late | Outcome::Contended => {
+                self.unable.take()
+            }
             Outcome::Unchanged => None,
             Outcome::Unrecorded { message } => Some(("StatusNotWritten", message.clone())),
         };
@@ -283,16 +296,22 @@ impl Worker {
         let generation = object.metadata.generation;
         let conditions = status::merge(&old.conditions, &claims, now, generation);
         let same = old.observed_generation == generation
-            && conditions.iter().all(|new| old.conditions.iter().any(|one| one.type_ == new.type_ && one.message == new.message && one.status == new.status));
+            && conditions.iter().all(|new| {
+                old.conditions.iter().any(|one| {
+                    one.type_ == new.type_ && one.message == new.message && one.status == new.status
+                })
+            });
         if same {
             return;
         }
         let mut changed = object.clone();
         changed.metadata.managed_fields = None;
-        changed.status = Some(PredictiveAutoscalerStatus { conditions, observed_generation: generation, ..old });
+        changed.status =
+            Some(PredictiveAutoscalerStatus { conditions, observed_generation: generation, ..old });
         let api: Api<PredictiveAutoscaler> = Api::namespaced(self.ctx.client.clone(), &self.namespace);
         let params = kube::api::PostParams::default();
-        let call = super::client::within(Duration::from_secs(5), api.replace_status(&self.name, &params, &changed));
+        let call =
+            super::client::within(Duration::from_secs(5), api.replace_status(&self.name, &params, &changed));
         if let Err(error) = call.await {
             tracing::warn!(namespace = %self.namespace, name = %self.name, %error, "the status could not be written");
         }
@@ -338,19 +357,29 @@ fn forecast_sentence(plan: &Plan, trust: &BTreeMap<String, TrustState>) -> (bool
             (Some(note), _) => format!("{}: {note}", signal.name()),
             (None, None) => format!("{}: its skill is not measured yet", signal.name()),
             (None, Some(skill)) if trusted => {
-                format!("{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive", signal.name(), 100.0 * skill)
+                format!(
+                    "{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive",
+                    signal.name(),
+                    100.0 * skill
+                )
             }
-            (None, Some(skill)) => format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name()),
+            (None, Some(skill)) => {
+                format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name())
+            }
         });
     }
     (any, sentences.join("; "))
 }
 
-fn numbers(plan: &Plan, decision: &Decision, memory: &Memory, trust: &BTreeMap<String, TrustState>) -> Numbers {
-    let at_lead = plan
-        .signals
-        .iter()
-        .find_map(|signal| signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(plan.policy.lead)).copied()));
+fn numbers(
+    plan: &Plan,
+    decision: &Decision,
+    memory: &Memory,
+    trust: &BTreeMap<String, TrustState>,
+) -> Numbers {
+    let at_lead = plan.signals.iter().find_map(|signal| {
+        signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(plan.policy.lead)).copied())
+    });
     Numbers {
         asked: decision.asked.get(),
         ready: decision.ready.get(),
