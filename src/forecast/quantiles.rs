@@ -28,17 +28,29 @@ impl Quantiles {
         Some(Self(values))
     }
 
+    /// Quantiles of numbers that are finite and not negative, sorted.
+    pub(super) fn sorted(mut values: [f64; N_LEVELS]) -> Self {
+        values.sort_unstable_by(f64::total_cmp);
+        Self(values)
+    }
+
     /// The values, in the order of [`LEVELS`].
     pub const fn values(&self) -> &[f64; N_LEVELS] {
         &self.0
+    }
+
+    /// The mean excess over the .999 quantile, `(Q.999 - Q.99) / ln 10` (DESIGN 12).
+    fn tail_scale(&self) -> f64 {
+        let [.., q99, _, q999] = self.0;
+        (q999 - q99) / std::f64::consts::LN_10
     }
 
     /// The least capacity `a` for which the expected demand above it is at most `unserved` of the expected demand:
     /// `E[(x - a)+] <= unserved * E[x]` (DESIGN 12). The quantile function is linear between the levels, flat below
     /// the first and exponential above the last with `beta = (Q.999 - Q.99) / ln 10`. Closed form per segment.
     pub fn capacity_for_unserved(&self, unserved: Share) -> f64 {
-        let [.., q_99, _, top] = self.0;
-        let beta = (q_99 - top).abs() / std::f64::consts::LN_10;
+        let [.., top] = self.0;
+        let beta = self.tail_scale();
         let tail_share = 1.0 - LEVELS[N_LEVELS - 1];
         let target = unserved.get() * self.mean(beta);
         let tail = tail_share * beta;
@@ -61,7 +73,7 @@ impl Quantiles {
             upper = (p, q);
         }
         // Below the first level the quantile function is flat: every unit less leaves that much unserved.
-        (upper.1 - (target - above) / (1.0 - 0.0)).max(0.0)
+        (upper.1 - (target - above)).max(0.0)
     }
 
     /// The mean, by the same integral.
@@ -74,7 +86,7 @@ impl Quantiles {
         first + body + tail
     }
 
-    /// The value at `level`, linear between the levels, flat outside them.
+    /// The value at `level`: linear between the levels, flat below .01, exponential above .999 (DESIGN 12).
     pub fn at(&self, level: f64) -> Demand {
         let points = LEVELS.iter().zip(&self.0);
         let mut below: Option<(f64, f64)> = None;
@@ -88,7 +100,9 @@ impl Quantiles {
             }
             below = Some((p, q));
         }
-        Demand::new(below.map_or(0.0, |(_, q)| q)).unwrap_or(Demand::ZERO)
+        let beyond = (0.001 / (1.0 - level).max(f64::MIN_POSITIVE)).ln().max(0.0);
+        let last = below.map_or(0.0, |(_, q)| q);
+        Demand::new((last + self.tail_scale() * beyond).min(f64::MAX)).unwrap_or(Demand::ZERO)
     }
 }
 

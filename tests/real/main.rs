@@ -13,3 +13,4 @@
 mod children;
 mod control_plane;
 mod smoke;
+mod timeline;
