@@ -9,6 +9,7 @@ mod seasonal;
 pub(super) use ridge::{FOLDS, LONG, fit as fit_ridge};
 
 use super::features::{FEATURES, Ladder};
+use super::levels::Space;
 
 /// One expert.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,17 @@ pub(super) struct Expert {
     pub(super) needs: Ladder,
     pub(super) rule: Rule,
 }
+
+impl Expert {
+    /// The space that it works in, for demand of mean about 1.
+    pub(super) const fn space(&self) -> Space {
+        if self.log { LOG } else { Space::Linear }
+    }
+}
+
+/// The offset of the logarithm, in shares of the mean: demand well below it is treated linearly, as counts near zero
+/// need it. 0.1 forecasts as well, 1 is 1 % worse.
+pub(super) const LOG: Space = Space::Log { offset: 0.3 };
 
 /// Where an expert's coefficients come from.
 #[derive(Clone, Copy, Debug)]

@@ -46,7 +46,8 @@ impl Lesson {
 
 impl Member {
     /// Learns one expert at one knot. Returns it with its forecasts' centres and sizes for every lesson, out of sample.
-    pub(super) fn learn(expert: &Expert, lessons: &[Lesson], space: Space) -> (Self, Vec<(f64, f64)>) {
+    pub(super) fn learn(expert: &Expert, lessons: &[Lesson]) -> (Self, Vec<(f64, f64)>) {
+        let space = expert.space();
         let half_life = match expert.rule {
             Rule::Ridge { half_life } => half_life,
             Rule::Fixed(_) => super::experts::LONG,

@@ -1,23 +1,19 @@
 //! The fitted model: experts at a dozen knots over the horizon, and their weights.
 
 use super::combine::{Evaluation, Weights, weigh};
-use super::experts::{ALL, EXPERTS, FOLDS};
+use super::experts::{ALL, EXPERTS, FOLDS, LOG};
 use super::features::{Ladder, Origin};
 use super::kernels::{count, float};
-use super::levels::{Levels, Position, Space};
+use super::levels::{Levels, Position};
 use super::member::{Lesson, Member};
 use crate::calendar::TimeZone;
 use crate::series::{Sample, Series, Slot, robust_maximum};
 
 /// Most knots: more do not help (neighbouring blocks ahead have nearly the same coefficients), and each is a fit.
-const KNOTS_MAX: usize = 12;
+const KNOTS_MAX: usize = 24;
 
 /// Most origins that a fit looks at: 1500 rows fix 22 coefficients well, and keep the first fit of 28 days fast.
 const ORIGINS_MAX: usize = 1500;
-
-/// The offset of the logarithm, in shares of the mean: demand well below it is treated linearly, as counts near zero
-/// need it.
-const LOG_OFFSET: f64 = 0.3;
 
 /// No forecast is more than this multiple of the robust maximum of the history (I24).
 const BOUND: f64 = 3.0;
@@ -45,11 +41,8 @@ pub(super) struct Model {
     days_ahead: usize,
     pub(super) knots: Vec<Knot>,
     /// Coverage of the .9 and the .99 quantile on past targets.
-    pub(super) coverage: (f64, f64),
+    pub(super) coverage: [f64; 2],
 }
-
-/// The logarithmic space, for demand of mean about 1.
-pub(super) const LOG: Space = Space::Log { offset: LOG_OFFSET };
 
 impl Model {
     /// Whole days that the furthest knot lies ahead, rounded up, for hourly blocks and finer.
@@ -69,7 +62,7 @@ impl Model {
         let logs = levels.in_space(LOG);
         let noise = step_noise(series, last, scale);
         let mut evaluation = Evaluation::default();
-        let knots = knots_of(blocks_ahead(horizon, series.factor()))
+        let knots = knots_of(blocks_ahead(horizon, series.factor()), levels.day())
             .into_iter()
             .map(|ahead| {
                 let lessons = lessons([&levels, &logs], ahead, rung, &noise);
@@ -118,7 +111,7 @@ pub(super) fn blocks_ahead(horizon: usize, factor: u32) -> Position {
 }
 
 /// At most [`KNOTS_MAX`] distances from 1 to `most`: all of them, or dense near the present and then in even ratios.
-fn knots_of(most: Position) -> Vec<Position> {
+fn knots_of(most: Position, day: Position) -> Vec<Position> {
     let wanted = usize::try_from(most).unwrap_or(usize::MAX);
     if wanted <= KNOTS_MAX {
         return (1..=most).collect();
@@ -127,6 +120,9 @@ fn knots_of(most: Position) -> Vec<Position> {
     for i in 0..KNOTS_MAX {
         let share = float(i) / float(KNOTS_MAX - 1);
         let even = Position::try_from(count(float(wanted).powf(share).round())).unwrap_or(most);
+        // A whole day ahead the newest level is also that of yesterday's hour, so that coefficients there say nothing
+        // about the distances around.
+        let even = if even.rem_euclid(day) == 0 { even - 1 } else { even };
         knots.push(even.max(knots.last().map_or(1, |last| last + 1)).min(most));
     }
     knots.dedup();
@@ -210,8 +206,7 @@ fn fit_knot(ahead: Position, rung: Ladder, lessons: &[Lesson], evaluation: &mut 
     let mut placed = [const { Vec::new() }; EXPERTS];
     for (((slot, places), expert), _) in members.iter_mut().zip(&mut placed).zip(&ALL).zip(0..) {
         if expert.needs <= rung {
-            let space = if expert.log { LOG } else { Space::Linear };
-            let (member, all) = Member::learn(expert, lessons, space);
+            let (member, all) = Member::learn(expert, lessons);
             *slot = Some(member);
             *places = all;
         }

@@ -1,10 +1,10 @@
 //! The present seen through a model: the features of one origin, and quantiles for any step after it.
 
 use super::combine::{Opinions, pool};
-use super::experts::{ALL, EXPERTS};
+use super::experts::{ALL, EXPERTS, LOG};
 use super::features::{Ladder, Origin};
-use super::levels::{Levels, Position, Space};
-use super::model::{Knot, LOG, Model};
+use super::levels::{Levels, Position};
+use super::model::{Knot, Model};
 use super::quantiles::{N_LEVELS, Quantiles};
 use crate::calendar::TimeZone;
 use crate::series::{Series, Slot};
@@ -78,8 +78,8 @@ impl<'a> View<'a> {
         let at = |knot: &Knot| {
             let mut opinions: Opinions = [None; EXPERTS];
             for ((slot, member), expert) in opinions.iter_mut().zip(&knot.members).zip(&ALL) {
-                let (row, space) = if expert.log { (&log, LOG) } else { (&linear, Space::Linear) };
-                *slot = member.as_ref().map(|member| member.quantiles(row, space));
+                let row = if expert.log { &log } else { &linear };
+                *slot = member.as_ref().map(|member| member.quantiles(row, expert.space()));
             }
             pool(&opinions, &knot.weights)
         };
