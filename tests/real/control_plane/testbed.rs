@@ -68,7 +68,7 @@ fn make_run_directory() -> PathBuf {
         let is_dead = name.strip_prefix("real-").is_some_and(|pid| !Path::new("/proc").join(pid).exists());
         if is_dead && let Err(error) = fs::remove_dir_all(entry.path()) {
             // Another run may be removing it too.
-            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{} cannot be removed: {error}", name);
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name} cannot be removed: {error}");
         }
     }
     let own = parent.join(format!("real-{}", process::id()));
