@@ -1,7 +1,6 @@
 //! Servers die with the process that started them.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -17,17 +16,23 @@ fn server_dies_when_its_holder_is_killed() {
     if !testbed::is_on() {
         return;
     }
+    testbed::programs(); // A first build would take longer than the wait below.
     let port = free_port();
-    let mut holder = Command::new(std::env::current_exe().expect("a test has an executable"))
-        .args(["--exact", "children::holder_starts_a_server_and_waits_when_asked", "--nocapture"])
-        .env(PORT_VARIABLE, port.to_string())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("this program can be run");
-    waiting::wait_until("the holder's server to listen", TIMEOUT, &[], || is_open(port).then_some(()));
+    let itself = std::env::current_exe().expect("a test has an executable");
+    let holder = Process::spawn(
+        Path::new("env"),
+        vec![
+            format!("{PORT_VARIABLE}={port}"),
+            itself.to_str().expect("cargo's target directory is UTF-8").to_owned(),
+            "--exact".to_owned(),
+            "children::holder_starts_a_server_and_waits_when_asked".to_owned(),
+        ],
+        &testbed::run_directory().join("holder"),
+    );
+    let holder = [holder];
+    waiting::wait_until("the holder's server to listen", TIMEOUT, &holder, || is_open(port).then_some(()));
     // SIGKILL: the holder runs no destructor and no panic handler.
-    holder.kill().expect("a child can be killed");
-    holder.wait().expect("a child can be waited for");
+    holder[0].stop();
     waiting::wait_until("the port of the killed holder's server to close", TIMEOUT, &[], || {
         (!is_open(port)).then_some(())
     });

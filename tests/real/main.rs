@@ -8,6 +8,10 @@
     clippy::disallowed_methods,
     reason = "a harness at the edge: wall clock, deadlines and FORESAIL_TESTBED"
 )]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value indexed by an absent name is `Null`, and the assertion shows it"
+)]
 #![expect(clippy::panic, reason = "a harness reports a failure by panicking, with the servers' logs")]
 
 mod children;

@@ -50,7 +50,7 @@ impl Certificates {
             directory: directory.to_owned(),
             issuer: Issuer::new(authority, key),
         };
-        certificates.sign("server", server_params());
+        certificates.sign("server", &server_params());
         certificates
     }
 
@@ -59,7 +59,7 @@ impl Certificates {
         let mut params = named(user, Some("system:masters"));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let file_name = user.replace(':', "-");
-        let (certificate, key) = self.sign(&file_name, params);
+        let (certificate, key) = self.sign(&file_name, &params);
         let path = self.directory.join(format!("{file_name}.kubeconfig"));
         let identity = json!({ "client-certificate": certificate, "client-key": key });
         self.write_kubeconfig(&path, &identity, "default");
@@ -84,7 +84,7 @@ impl Certificates {
         fs::write(path, kubeconfig.to_string()).expect("the run directory is writable");
     }
 
-    fn sign(&self, file_name: &str, params: CertificateParams) -> (PathBuf, PathBuf) {
+    fn sign(&self, file_name: &str, params: &CertificateParams) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("the random source works");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority can sign");
         (

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::ControlPlane;
 
 const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
-const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
+const REGISTRATION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A request for a metric, as answered.
 #[derive(Debug, Clone)]

@@ -9,6 +9,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// `$@` is the server. The reader is a builtin in a subshell, so that it outlives the outer shell and starts no program.
 /// The outer shell ends when the server does, with its status, and takes the reader along.
@@ -24,6 +26,10 @@ status=$?
 kill -KILL "$reader" 2>/dev/null
 exit "$status"
 "#;
+
+/// The kernel needs milliseconds to end a process, seconds if it swaps.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How much of a log a failure shows.
 const LOG_LINES_SHOWN: usize = 12;
@@ -75,7 +81,19 @@ impl Process {
             return;
         };
         drop(pipe);
-        child.wait().expect("a child can be waited for");
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while child.try_wait().expect("a child can be asked").is_none() {
+            // A second panic while a test fails would hide the first.
+            assert!(
+                Instant::now() < deadline || thread::panicking(),
+                "`{}` still runs {STOP_TIMEOUT:?} after it was killed: is the watchdog at fault?",
+                self.name
+            );
+            if Instant::now() > deadline {
+                return;
+            }
+            thread::sleep(STOP_POLL_INTERVAL);
+        }
     }
 
     /// How the server ended, if it did without having been stopped.

@@ -14,7 +14,7 @@ use super::process::Process;
 use super::{testbed, waiting};
 
 /// Long enough to replay the log of hours of one-second scrapes on a busy machine.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 static N_STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -27,7 +27,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Loads `history`, scrapes `targets` (job name and address) and returns once queries are answered.
     ///
-    /// `history` is OpenMetrics text with timestamps in seconds that ends in `# EOF`.
+    /// `history` is text in the `OpenMetrics` format with timestamps in seconds that ends in `# EOF`.
     pub(crate) fn start(history: Option<&str>, targets: &[(&str, SocketAddr)]) -> Self {
         let idx = N_STARTED.fetch_add(1, Ordering::Relaxed);
         let directory = testbed::run_directory().join(format!("prometheus-{idx}"));

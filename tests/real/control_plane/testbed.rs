@@ -1,7 +1,7 @@
 //! Where the programs are, whether tests may use them, and where a run leaves its files.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
@@ -37,15 +37,28 @@ pub(crate) fn run_directory() -> &'static Path {
 
 fn build() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/build");
-    let output = Command::new(&script)
+    let mut child = Command::new(&script)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .output()
+        .spawn()
         .unwrap_or_else(|error| panic!("`{}` cannot be run: {error}", script.display()));
-    let progress = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "`{}` failed:\n{progress}", script.display());
+    let messages = relay(child.stderr.take().expect("standard error is piped"));
+    let output = child.wait_with_output().expect("the script ends");
+    assert!(output.status.success(), "`{}` failed:\n{messages}", script.display());
     let text = String::from_utf8(output.stdout).expect("a path in UTF-8");
     PathBuf::from(text.lines().next_back().expect("the script prints a directory"))
+}
+
+/// Shows each line at once, because a first build takes minutes, and returns them all.
+fn relay(lines: impl io::Read) -> String {
+    let mut all = String::new();
+    for line in BufReader::new(lines).lines().map_while(Result::ok) {
+        writeln!(io::stderr(), "{line}").expect("standard error is open");
+        all.push_str(&line);
+        all.push('\n');
+    }
+    all
 }
 
 fn make_run_directory() -> PathBuf {
@@ -55,7 +68,7 @@ fn make_run_directory() -> PathBuf {
         let is_dead = name.strip_prefix("real-").is_some_and(|pid| !Path::new("/proc").join(pid).exists());
         if is_dead && let Err(error) = fs::remove_dir_all(entry.path()) {
             // Another run may be removing it too.
-            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{} cannot be removed: {error}", name);
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name} cannot be removed: {error}");
         }
     }
     let own = parent.join(format!("real-{}", process::id()));
