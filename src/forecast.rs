@@ -1,5 +1,6 @@
 //! Probabilistic forecasts of one demand series.
 
+mod checkpoint;
 mod combine;
 mod experts;
 mod features;
@@ -10,11 +11,14 @@ mod model;
 mod quantiles;
 pub mod request;
 pub mod trust;
+mod upkeep;
 mod view;
-pub use trust::*;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use features::Ladder;
 pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};
+pub use trust::{Trust, TrustQuestion, TrustState};
+pub use upkeep::Summary;
 
 use crate::calendar::TimeZone;
 use crate::series::Series;
@@ -41,12 +45,18 @@ pub struct Forecaster {
     config: ForecastConfig,
     series: Series,
     model: Option<Model>,
+    earlier: upkeep::Earlier,
 }
 
 impl Forecaster {
     /// A forecaster that knows nothing.
     pub fn new(config: ForecastConfig) -> Self {
-        Self { series: Series::new(config.step, config.history), model: None, config }
+        Self {
+            series: Series::new(config.step, config.history),
+            model: None,
+            earlier: upkeep::Earlier::default(),
+            config,
+        }
     }
 
     /// The first fit from history.
@@ -56,6 +66,7 @@ impl Forecaster {
             forecaster.series.push(at, value, false);
         }
         forecaster.refit();
+        forecaster.look_back();
         forecaster
     }
 

@@ -9,6 +9,10 @@ use super::quantiles::{N_LEVELS, Quantiles};
 use crate::calendar::TimeZone;
 use crate::series::{Series, Slot};
 
+/// A departure from the line through the blocks counts from this share of the level on: below it the two days agree
+/// too often by chance, and the quantiles cover it anyhow.
+const SHAPE_MIN: f64 = 0.05;
+
 /// One origin.
 pub(super) struct View<'a> {
     model: &'a Model,
@@ -17,11 +21,13 @@ pub(super) struct View<'a> {
     linear_origin: Origin,
     log_origin: Origin,
     factor: Position,
+    series: &'a Series,
+    last: Slot,
 }
 
 impl<'a> View<'a> {
     /// The view at the slot `last`, which sees nothing later. `None` when nothing was read in the day before it.
-    pub(super) fn new(model: &'a Model, series: &Series, last: Slot, zone: TimeZone) -> Option<Self> {
+    pub(super) fn new(model: &'a Model, series: &'a Series, last: Slot, zone: TimeZone) -> Option<Self> {
         let day = usize::try_from(86_400_000 / series.block_span().millis().max(1)).unwrap_or(1) + 1;
         let days = match model.rung {
             Ladder::Reactive | Ladder::ColdStart => 1,
@@ -37,6 +43,8 @@ impl<'a> View<'a> {
             linear,
             log,
             factor: i64::from(series.factor()),
+            series,
+            last,
         })
     }
 
@@ -51,9 +59,37 @@ impl<'a> View<'a> {
                 let at = usize::try_from(below - first_block).unwrap_or(0);
                 let low = blocks.get(at).copied().unwrap_or([0.0; N_LEVELS]);
                 let high = blocks.get(at + 1).copied().unwrap_or(low);
-                self.finish(&blend(&low, &high, self.share_after(step, below)))
+                let share = self.share_after(step, below);
+                let shape = self.shape_within_block(step, below, share) / self.model.scale;
+                self.finish(&blend(&low, &high, share).map(|value| value + shape))
             })
             .collect()
+    }
+
+    /// What a step rises above or falls below the line through its blocks, as yesterday and the day before agree: a
+    /// ramp that begins at the same minute each day is steeper than means over blocks can tell. Zero where the two
+    /// days differ in sign, where either was not read, and where the difference is no more than noise.
+    fn shape_within_block(&self, step: usize, below: Position, share: f64) -> f64 {
+        if self.factor == 1 || self.model.rung < Ladder::Daily {
+            return 0.0;
+        }
+        let (Ok(ahead), day) =
+            (Slot::try_from(step), 86_400_000 / self.series.step().span().millis().cast_signed())
+        else {
+            return 0.0;
+        };
+        let departure = |days: Slot| {
+            let origin = self.last - days * day;
+            let fine = self.series.sample(origin + ahead).reading()?;
+            let low = self.series.level(origin + below * self.factor).reading()?;
+            let high = self.series.level(origin + (below + 1) * self.factor).reading()?;
+            let line = low + share * (high - low);
+            Some((fine - line, line))
+        };
+        let (Some((first, line)), Some((second, _))) = (departure(1), departure(2)) else { return 0.0 };
+        let agreed = first.abs().min(second.abs());
+        // Means over a block of counts scatter by the root of the level; twice that is no accident on both days.
+        if first * second <= 0.0 || agreed < SHAPE_MIN * line.max(0.0) { 0.0 } else { agreed.copysign(first) }
     }
 
     /// The last block whose middle is not after the middle of `step`, at least the first.

@@ -267,7 +267,7 @@ impl Signal {
     }
 
     fn issue(&mut self, now: Timestamp) {
-        self.outlook = self.forecaster.as_ref().and_then(Forecaster::forecast);
+        self.outlook = self.forecaster.as_mut().and_then(Forecaster::issue);
         self.p05_earlier = self.forecaster.as_ref().and_then(|forecaster| forecaster.p05_30_min_ago(now));
     }
 

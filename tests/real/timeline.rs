@@ -156,7 +156,8 @@ fn moments(plane: &ControlPlane, start: f64) -> Vec<(String, Moment)> {
     let at = unix_seconds();
     let named = |object: &Value| {
         let namespace = object.pointer("/metadata/namespace")?.as_str()?.to_owned();
-        let known = WATCHED.contains(&namespace.as_str()) && object.pointer("/metadata/name")?.as_str()? == "shop";
+        let known =
+            WATCHED.contains(&namespace.as_str()) && object.pointer("/metadata/name")?.as_str()? == "shop";
         let moment = Moment {
             at,
             demand: demand(at, start),
@@ -185,7 +186,8 @@ fn least_ahead(path: &[Moment]) -> f64 {
         if needed <= first {
             continue;
         }
-        let asked_at = path.iter().find(|moment| moment.asked >= needed).map_or(f64::INFINITY, |moment| moment.at);
+        let asked_at =
+            path.iter().find(|moment| moment.asked >= needed).map_or(f64::INFINITY, |moment| moment.at);
         let crossed_at = path
             .iter()
             .find(|moment| moment.demand > (needed - 1.0) * CAPACITY)
@@ -277,7 +279,11 @@ fn play(stage: &Stage) -> Vec<(String, Moment)> {
 }
 
 fn path_of(taken: &[(String, Moment)], namespace: &str, from: f64) -> Vec<Moment> {
-    taken.iter().filter(|(name, moment)| name == namespace && moment.at >= from).map(|(_, moment)| *moment).collect()
+    taken
+        .iter()
+        .filter(|(name, moment)| name == namespace && moment.at >= from)
+        .map(|(_, moment)| *moment)
+        .collect()
 }
 
 fn trusted(plane: &ControlPlane, namespace: &str) -> Option<()> {
@@ -293,7 +299,11 @@ fn the_ramp_is_met_ahead_and_only_where_it_may_be() {
     for namespace in ["active", "dry", "floor", "killed", "blind"] {
         plane.wait_until("the forecast to be trusted", Duration::from_secs(120), || {
             trusted(plane, namespace).or_else(|| {
-                assert!(stage.operators[0].process.ended().is_none(), "{}", stage.operators[0].process.log_tail());
+                assert!(
+                    stage.operators[0].process.ended().is_none(),
+                    "{}",
+                    stage.operators[0].process.log_tail()
+                );
                 None
             })
         });
@@ -311,14 +321,27 @@ fn active_is_ahead(taken: &[(String, Moment)], from: f64) {
     let active = path_of(taken, "active", from);
     let reactive = path_of(taken, "reactive", from);
     assert!(short_seconds(&active) < 0.5, "active was short\n{}", describe(&active));
-    assert!(least_ahead(&active) >= AHEAD, "asked only {:.0} s ahead\n{}", least_ahead(&active), describe(&active));
-    assert!(short_seconds(&reactive) > 5.0, "without the forecast the ramp was met too\n{}", describe(&reactive));
+    assert!(
+        least_ahead(&active) >= AHEAD,
+        "asked only {:.0} s ahead\n{}",
+        least_ahead(&active),
+        describe(&active)
+    );
+    assert!(
+        short_seconds(&reactive) > 5.0,
+        "without the forecast the ramp was met too\n{}",
+        describe(&reactive)
+    );
 }
 
 fn blind_follows_the_last_forecast(taken: &[(String, Moment)], from: f64) {
     let blind = path_of(taken, "blind", from);
     let last = blind.last().expect("moments were taken");
-    assert!(last.asked * CAPACITY >= PEAK * 0.95, "without Prometheus the ramp was not followed\n{}", describe(&blind));
+    assert!(
+        last.asked * CAPACITY >= PEAK * 0.95,
+        "without Prometheus the ramp was not followed\n{}",
+        describe(&blind)
+    );
     for pair in blind.windows(2) {
         assert!(pair[1].asked >= pair[0].asked, "a decrease without evidence\n{}", describe(&blind));
     }
@@ -330,15 +353,19 @@ fn dry_run_wrote_nothing(stage: &Stage, taken: &[(String, Moment)]) {
     assert!(dry.iter().all(|moment| (moment.asked - 3.0).abs() < 0.5), "{}", describe(&dry));
     let user = "system:serviceaccount:foresail-system:foresail";
     let is_write = |verb: &str| matches!(verb, "patch" | "update" | "create" | "delete");
-    let own: Vec<_> = plane.audit().into_iter().filter(|event| event.user == user && is_write(&event.verb)).collect();
+    let own: Vec<_> =
+        plane.audit().into_iter().filter(|event| event.user == user && is_write(&event.verb)).collect();
     let to_workload = |namespace: &str| {
         own.iter()
-            .filter(|event| event.namespace == namespace && (event.group == "apps" || event.group == "autoscaling"))
+            .filter(|event| {
+                event.namespace == namespace && (event.group == "apps" || event.group == "autoscaling")
+            })
             .count()
     };
     assert_eq!(to_workload("dry"), 0, "a write to the workload in DryRun");
     assert!(to_workload("active") > 0, "the same log shows the writes of Active");
-    let refused = plane.kubectl_as(&stage.token, &["scale", "deployment", "shop", "-n", "dry", "--replicas=9"]);
+    let refused =
+        plane.kubectl_as(&stage.token, &["scale", "deployment", "shop", "-n", "dry", "--replicas=9"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("forbidden"));
     let object = get(plane, "pra", "dry");
     let shadow = count(&object, "/status/shadow/asked");
@@ -354,11 +381,18 @@ fn floor_was_raised_and_given_back(stage: &Stage, taken: &[(String, Moment)], fr
     plane.kubectl(&["delete", "pra", "shop", "-n", "floor", "--timeout=60s"]);
     let restored = get(plane, "hpa", "floor");
     assert!((count(&restored, "/spec/minReplicas") - 2.0).abs() < 0.5, "{restored}");
-    assert!(restored.pointer("/metadata/annotations/foresail.dev~1original-min-replicas").is_none(), "{restored}");
+    assert!(
+        restored.pointer("/metadata/annotations/foresail.dev~1original-min-replicas").is_none(),
+        "{restored}"
+    );
 }
 
 fn killed_goes_on_with_its_hpa(taken: &[(String, Moment)], from: f64) {
     let killed = path_of(taken, "killed", from);
     let last = killed.last().expect("moments were taken");
-    assert!(last.asked * CAPACITY >= PEAK, "the HPA did not scale without the operator\n{}", describe(&killed));
+    assert!(
+        last.asked * CAPACITY >= PEAK,
+        "the HPA did not scale without the operator\n{}",
+        describe(&killed)
+    );
 }
