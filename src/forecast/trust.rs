@@ -118,7 +118,7 @@ impl Forecaster {
                     .and_then(|view| view.steps(ahead, ahead).first().copied());
                 if let Some(quantiles) = quantiles {
                     let capacity = question.capacity;
-                    let needed = capacity.need(actual);
+                    let needed = actual.get() / capacity.get();
                     let forecast = quantiles.capacity_for_unserved(question.unserved) / capacity.get();
                     let with_headroom = |demand: Demand| capacity.at(question.utilization).need(demand);
                     let yesterday = read(target - day).unwrap_or(present);
@@ -151,9 +151,11 @@ fn value(series: &Series, slot: Slot) -> Option<Demand> {
     series.sample(slot).reading().or_else(|| series.block(slot).reading()).and_then(Demand::new)
 }
 
-fn cost(asked: Replicas, needed: Replicas, unserved: Share) -> f64 {
+/// Replica-steps asked for, and the part of `needed` (demand in replicas, not rounded) that they do not serve: the
+/// objective bounds demand that is lost, so a hundredth of a replica too few is not a whole one.
+fn cost(asked: Replicas, needed: f64, unserved: Share) -> f64 {
     let worth = ((1.0 - unserved.get()) / unserved.get()).min(MISSING_MAX);
-    let missing = f64::from(needed.get().saturating_sub(asked.get()));
+    let missing = (needed - asked.as_f64()).max(0.0);
     asked.as_f64() + worth * missing
 }
 

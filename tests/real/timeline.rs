@@ -24,7 +24,7 @@ const CAPACITY: f64 = 100.0;
 const QUIET: f64 = 150.0;
 const PEAK: f64 = 2000.0;
 /// The ramp climbs for so long, stays, and falls for so long.
-const CLIMB: f64 = 180.0;
+const CLIMB: f64 = 300.0;
 const STAY: f64 = 900.0;
 const FALL: f64 = 1200.0;
 /// The ramp begins so long after the servers are up.
@@ -115,19 +115,20 @@ struct Operator {
 }
 
 impl Operator {
-    fn start(kubeconfig: &Path, lease: &str, namespaces: &[&str]) -> Self {
+    /// `release` is the Helm release: its namespace, Lease and service account carry its name.
+    fn start(kubeconfig: &Path, release: &str, namespaces: &[&str]) -> Self {
         let args = vec![
             format!("KUBECONFIG={}", kubeconfig.display()),
             env!("CARGO_BIN_EXE_foresail").to_owned(),
             "operator".to_owned(),
             "--interval=5s".to_owned(),
             format!("--listen=127.0.0.1:{}", free_port()),
-            format!("--lease-name={lease}"),
-            "--lease-namespace=foresail-system".to_owned(),
-            format!("--identity={lease}"),
+            format!("--lease-name={release}"),
+            format!("--lease-namespace={release}"),
+            format!("--identity={release}"),
             format!("--watch-namespaces={}", namespaces.join(",")),
         ];
-        let logs = testbed::run_directory().join(format!("operator-{lease}"));
+        let logs = testbed::run_directory().join(format!("operator-{release}"));
         Self { process: Process::spawn(&PathBuf::from("/usr/bin/env"), args, &logs) }
     }
 }
@@ -225,13 +226,11 @@ fn set_up(plane: &'static ControlPlane) -> Stage {
     let past = history(start, unix_seconds());
     let main = Prometheus::start(Some(&past), &[("shop", exporter.address())]);
     let second = Prometheus::start(Some(&past), &[("shop", exporter.address())]);
-    plane.kubectl(&["create", "namespace", "foresail-system"]);
     for namespace in WATCHED {
         plane.namespace(namespace);
     }
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/foresail");
-    let enforced = "enforce.namespaces={active,reactive,floor,killed,blind}";
-    plane.helm(&["install", "foresail", chart, "-n", "foresail-system", "--set", enforced]);
+    let first = install(plane, "foresail", &["active", "reactive", "floor", "blind"], true);
+    let other = install(plane, "foresail-other", &["killed"], false);
     plane.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [source("main", &main), source("second", &second)] }));
     for namespace in WATCHED {
         plane.apply(&deployment(namespace, "shop", 3, START_UP));
@@ -249,12 +248,21 @@ fn set_up(plane: &'static ControlPlane) -> Stage {
         autoscaler("blind", "Active", "Scale", "Enabled", "second"),
     ];
     plane.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }));
-    let token = plane.service_account_kubeconfig("foresail-system", "foresail");
     let operators = vec![
-        Operator::start(&token, "first", &["active", "reactive", "dry", "floor", "blind"]),
-        Operator::start(&token, "other", &["killed"]),
+        Operator::start(&first, "foresail", &["active", "reactive", "dry", "floor", "blind"]),
+        Operator::start(&other, "foresail-other", &["killed"]),
     ];
-    Stage { plane, start, _exporter: exporter, _main: main, second, operators, token }
+    Stage { plane, start, _exporter: exporter, _main: main, second, operators, token: first }
+}
+
+/// Installs the chart as `release` in a namespace of that name, and gives its service account's kubeconfig.
+fn install(plane: &ControlPlane, release: &str, enforced: &[&str], crds: bool) -> PathBuf {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/foresail");
+    let enforce = format!("enforce.namespaces={{{}}}", enforced.join(","));
+    let crds = format!("crds.install={crds}");
+    plane.namespace(release);
+    plane.helm(&["install", release, chart, "-n", release, "--set", &enforce, "--set", &crds]);
+    plane.service_account_kubeconfig(release, release)
 }
 
 /// Plays the ramp and takes a moment of every namespace each second.
@@ -351,7 +359,7 @@ fn dry_run_wrote_nothing(stage: &Stage, taken: &[(String, Moment)]) {
     let plane = stage.plane;
     let dry = path_of(taken, "dry", 0.0);
     assert!(dry.iter().all(|moment| (moment.asked - 3.0).abs() < 0.5), "{}", describe(&dry));
-    let user = "system:serviceaccount:foresail-system:foresail";
+    let user = "system:serviceaccount:foresail:foresail";
     let is_write = |verb: &str| matches!(verb, "patch" | "update" | "create" | "delete");
     let own: Vec<_> =
         plane.audit().into_iter().filter(|event| event.user == user && is_write(&event.verb)).collect();
