@@ -28,6 +28,12 @@
 //! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
+#[cfg(feature = "operator")]
+pub mod api;
+#[cfg(feature = "operator")]
+pub mod cli;
 pub mod forecast;
+#[cfg(feature = "operator")]
+pub mod metrics;
 pub mod policy;
 pub mod units;

@@ -1,0 +1,53 @@
+//! The custom resources: wire types, generated CRDs, and the way from a spec to a valid [`Policy`].
+//!
+//! - [`v1alpha1`]: the types as users write them, with their rules in the schema.
+//! - [`crds`]: the CustomResourceDefinitions that the API server gets.
+//! - [`policy()`]: a spec as the validated form, or every field that is wrong.
+//! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
+//! - [`presets`]: the queries of the metric types CPU and Memory.
+//!
+//! Each rule is stated once, in the schema or in a CEL rule of it; [`policy()`] and [`lint`] evaluate exactly those,
+//! then add what an API server cannot know (PromQL, time zones).
+
+mod crd;
+mod lint;
+mod policy;
+pub mod presets;
+pub mod rules;
+mod schema;
+pub mod v1alpha1;
+
+pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
+pub use lint::{lint, source_problems, violated};
+pub use policy::{metric_queries, policy, MetricQuery};
+pub use v1alpha1::*;
+
+#[expect(unused_imports, reason = "named in the module documentation")]
+use crate::policy::Policy;
+
+/// One field that is wrong, and how to put it right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, thiserror::Error)]
+#[error("{path}: {problem}: {remedy}")]
+pub struct FieldError {
+    /// Where: `spec.metrics[0].query`.
+    pub path: String,
+    /// What is wrong, with the value.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl FieldError {
+    /// A problem at `path`.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// Whether `name` is a zone of the IANA database.
+pub fn zone_exists(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
+}
+
+#[cfg(test)]
+mod tests;

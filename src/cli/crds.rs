@@ -1,0 +1,20 @@
+//! `foresail crds`: the definitions to apply to a cluster.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::api;
+
+/// Arguments of `foresail crds`.
+#[derive(Debug, clap::Args)]
+pub struct CrdsArgs {}
+
+/// Prints the definitions as YAML documents, the same bytes every time.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn run(args: CrdsArgs) -> anyhow::Result<ExitCode> {
+    let CrdsArgs {} = args;
+    std::io::stdout().lock().write_all(api::crds_yaml()?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,3 @@
+//! Prometheus to evidence.
+
+pub mod promql;
