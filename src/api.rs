@@ -1,13 +1,13 @@
 //! The custom resources: wire types, generated CRDs, and the way from a spec to a valid [`Policy`].
 //!
 //! - [`v1alpha1`]: the types as users write them, with their rules in the schema.
-//! - [`crds`]: the CustomResourceDefinitions that the API server gets.
+//! - [`crds`]: the `CustomResourceDefinition`s that the API server gets.
 //! - [`policy()`]: a spec as the validated form, or every field that is wrong.
 //! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
 //! - [`presets`]: the queries of the metric types CPU and Memory.
 //!
 //! Each rule is stated once, in the schema or in a CEL rule of it; [`policy()`] and [`lint`] evaluate exactly those,
-//! then add what an API server cannot know (PromQL, time zones).
+//! then add what an API server cannot know (`PromQL`, time zones).
 
 mod crd;
 mod lint;
@@ -19,7 +19,7 @@ pub mod v1alpha1;
 
 pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
 pub use lint::{lint, source_problems, violated};
-pub use policy::{metric_queries, policy, MetricQuery};
+pub use policy::{MetricQuery, metric_queries, policy};
 pub use v1alpha1::*;
 
 #[expect(unused_imports, reason = "named in the module documentation")]

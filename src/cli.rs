@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod check;
-mod crds;
+pub mod check;
+pub mod crds;
+mod manifest;
 
 /// Scales Kubernetes workloads before demand arrives.
 #[derive(Debug, Parser)]
@@ -17,7 +18,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the CustomResourceDefinitions as YAML.
+    /// Print the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
     /// Check manifests before they are applied: every problem, with its field and what to do.
     Check(check::CheckArgs),

@@ -1,4 +1,4 @@
-//! The generated CustomResourceDefinitions, put into the form that an API server and a reader want.
+//! The generated `CustomResourceDefinition`s, put into the form that an API server and a reader want.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -49,6 +49,9 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 /// The definitions to apply: `PredictiveAutoscaler`, `MetricSource`, `ForecastCheckpoint`.
+///
+/// # Panics
+/// Never: the definitions were serialised from this very type.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     kinds()
         .iter()
@@ -74,7 +77,7 @@ fn build(name: &'static str, namespaced: bool, crd: &CustomResourceDefinition) -
     let mut schema = Value::Null;
     if let Some(generated) = definition.pointer_mut(schema_at) {
         normalise(generated);
-        bound_name(generated);
+        name_envelope(generated);
         schema = generated.clone();
     }
     let mut patterns = HashMap::new();
@@ -83,13 +86,15 @@ fn build(name: &'static str, namespaced: bool, crd: &CustomResourceDefinition) -
     Kind { name, namespaced, definition, schema, cel, patterns }
 }
 
-/// Labels and Leases derived from the name need it to be a label: at most 63 characters.
-fn bound_name(schema: &mut Value) {
+/// The fields around spec and status. Labels and Leases are derived from the name, which therefore has at most 63
+/// characters.
+fn name_envelope(schema: &mut Value) {
+    let metadata = json!({"type": "object", "properties": {"name": {"type": "string", "maxLength": 63}}});
+    let text = json!({"type": "string"});
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert(
-            "metadata".to_owned(),
-            json!({"type": "object", "properties": {"name": {"type": "string", "maxLength": 63}}}),
-        );
+        properties.insert("apiVersion".to_owned(), text.clone());
+        properties.insert("kind".to_owned(), text);
+        properties.insert("metadata".to_owned(), metadata);
     }
 }
 

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::crd::Kind;
+use super::rules::Rule;
 use super::schema::{self, Finding};
 use super::{FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, policy};
-use super::rules::Rule;
 
 /// Every problem of one manifest, in the order of the paths; `None` when its kind is not one of ours.
 ///
@@ -34,7 +34,8 @@ fn findings(manifest: &Value) -> Option<Vec<Finding>> {
     }
     let names: Vec<&str> = crd::kinds().iter().map(|kind| kind.name).collect();
     let Some(kind) = known else {
-        let remedy = schema::did_you_mean(name, &names).unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+        let remedy =
+            schema::did_you_mean(name, &names).unwrap_or_else(|| format!("use one of {}", names.join(", ")));
         return Some(vec![known_here("kind", format!("`{name}` is no kind of {}", crd::VERSION), remedy)]);
     };
     let mut found = Vec::new();
@@ -61,9 +62,13 @@ fn findings(manifest: &Value) -> Option<Vec<Finding>> {
 fn beyond_schema(kind: &str, spec: Option<&Value>) -> Vec<FieldError> {
     let spec = spec.cloned().unwrap_or_default();
     match kind {
-        "PredictiveAutoscaler" => serde_json::from_value::<PredictiveAutoscalerSpec>(spec)
-            .map(|spec| policy(&spec).err().unwrap_or_default())
-            .unwrap_or_default(),
+        "PredictiveAutoscaler" => {
+            let known = policy::beyond_schema(&spec);
+            match serde_json::from_value::<PredictiveAutoscalerSpec>(spec) {
+                Ok(spec) => policy::policy(&spec).err().unwrap_or_default(),
+                Err(_) => known,
+            }
+        }
         "MetricSource" => serde_json::from_value::<MetricSourceSpec>(spec)
             .map(|spec| source_problems(&spec))
             .unwrap_or_default(),
@@ -111,7 +116,11 @@ fn metadata(kind: &Kind, metadata: Option<&Value>, found: &mut Vec<Finding>) {
     let fields = metadata.and_then(Value::as_object).unwrap_or(&empty);
     for name in fields.keys().filter(|name| !METADATA.contains(&name.as_str())) {
         let remedy = schema::did_you_mean(name, &METADATA).unwrap_or_else(|| "remove it".to_owned());
-        found.push(known_here(&format!("metadata.{name}"), format!("`{name}` is no field of metadata"), remedy));
+        found.push(known_here(
+            &format!("metadata.{name}"),
+            format!("`{name}` is no field of metadata"),
+            remedy,
+        ));
     }
     match fields.get("name") {
         Some(Value::String(name)) if !is_dns_name(name) => found.push(known_here(
@@ -120,7 +129,11 @@ fn metadata(kind: &Kind, metadata: Option<&Value>, found: &mut Vec<Finding>) {
             "use lower-case letters, digits, dots and dashes".to_owned(),
         )),
         None if !fields.contains_key("generateName") => {
-            found.push(known_here("metadata.name", "is required".to_owned(), "give the object a name".to_owned()));
+            found.push(known_here(
+                "metadata.name",
+                "is required".to_owned(),
+                "give the object a name".to_owned(),
+            ));
         }
         _ => {}
     }
@@ -132,7 +145,11 @@ fn metadata(kind: &Kind, metadata: Option<&Value>, found: &mut Vec<Finding>) {
         for (key, value) in fields.get(map).and_then(Value::as_object).into_iter().flatten() {
             if !value.is_string() {
                 let remedy = format!("put it in quotes: \"{value}\"");
-                found.push(known_here(&format!("metadata.{map}.{key}"), format!("`{value}` is not text"), remedy));
+                found.push(known_here(
+                    &format!("metadata.{map}.{key}"),
+                    format!("`{value}` is not text"),
+                    remedy,
+                ));
             }
         }
     }

@@ -3,9 +3,9 @@
 //! The schema and its CEL rules come first, then what an API server cannot know. The API server has refused most of
 //! this already; an object may still be older than a rule, or come from a file.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::schema::{self, Finding};
+use super::schema;
 use super::v1alpha1 as wire;
 use super::{FieldError, crd, presets, zone_exists};
 use crate::metrics::promql;
@@ -25,7 +25,10 @@ use crate::units::{
 pub fn policy(spec: &wire::PredictiveAutoscalerSpec) -> Result<Policy, Vec<FieldError>> {
     let mut errors = Errors::default();
     if let (Some(kind), Ok(value)) = (crd::kind("PredictiveAutoscaler"), serde_json::to_value(spec)) {
-        errors.found.extend(schema::validate(kind, &json!({"spec": value})).into_iter().map(|f: Finding| f.error));
+        errors.found.extend(beyond_schema(&value));
+        errors
+            .found
+            .extend(schema::validate(kind, &json!({"spec": value})).into_iter().map(|found| found.error));
     }
     let policy = convert(spec, &mut errors);
     errors.found.sort();
@@ -35,6 +38,31 @@ pub fn policy(spec: &wire::PredictiveAutoscalerSpec) -> Result<Policy, Vec<Field
     }
 }
 
+/// What an API server cannot know of a spec: whether its queries are `PromQL`, whether its time zone exists.
+///
+/// It looks at the bare JSON, so that it has an answer whatever else is wrong.
+pub(super) fn beyond_schema(spec: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (i, metric) in spec.get("metrics").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if let Some(query) = metric.get("query").and_then(Value::as_str)
+            && let Err(error) = promql::check(query)
+        {
+            errors.push(FieldError::new(format!("spec.metrics[{i}].query"), error.problem, error.remedy));
+        }
+    }
+    if let Some(zone) = spec.pointer("/forecast/timeZone").and_then(Value::as_str)
+        && !zone_exists(zone)
+    {
+        let problem = format!("`{}` is no time zone of the IANA database", wire::limits::clip(zone, 64));
+        errors.push(FieldError::new(
+            "spec.forecast.timeZone",
+            problem,
+            "write it as `Europe/Berlin` or `UTC`",
+        ));
+    }
+    errors
+}
+
 /// One query to send for a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricQuery {
@@ -42,7 +70,7 @@ pub struct MetricQuery {
     pub metric: String,
     /// Name of the `MetricSource`.
     pub source: String,
-    /// PromQL; the source's enforced labels are not in it yet.
+    /// `PromQL`; the source's enforced labels are not in it yet.
     pub promql: String,
 }
 
@@ -71,14 +99,24 @@ struct Errors {
 
 impl Errors {
     /// `value`, or a problem at `path` unless one is known there.
-    fn take<T>(&mut self, path: &str, value: Option<T>, problem: impl Into<String>, remedy: &str) -> Option<T> {
+    fn take<T>(
+        &mut self,
+        path: &str,
+        value: Option<T>,
+        problem: impl Into<String>,
+        remedy: &str,
+    ) -> Option<T> {
         if value.is_none() && !self.found.iter().any(|error| error.path == path) {
             self.found.push(FieldError::new(path, problem, remedy));
         }
         value
     }
 
-    fn span<const MIN: u64, const MAX: u64>(&mut self, path: &str, text: &wire::text::Duration<MIN, MAX>) -> Span {
+    fn span<const MIN: u64, const MAX: u64>(
+        &mut self,
+        path: &str,
+        text: &wire::text::Duration<MIN, MAX>,
+    ) -> Span {
         let problem = format!("`{}` is no duration within the bounds", text.0);
         self.take(path, text.span(), problem, "write it as `90s`, `5m` or `1h30m`").unwrap_or_default()
     }
@@ -107,13 +145,11 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
     } = spec;
     let bounds = ReplicaBounds::new(Replicas::new(*min_replicas), Replicas::new(*max_replicas));
     let problem = format!("`{min_replicas}` is no lower limit for maxReplicas `{max_replicas}`");
-    let bounds = errors.take("spec.minReplicas", bounds, problem, "keep 1 <= minReplicas <= maxReplicas <= 10000");
+    let bounds =
+        errors.take("spec.minReplicas", bounds, problem, "keep 1 <= minReplicas <= maxReplicas <= 10000");
     let metrics = metrics.iter().enumerate().map(|(i, metric)| metric_rule(metric, i, errors)).collect();
     let lead = errors.span("spec.forecast.leadTime", &forecast.lead_time);
     let step = step(forecast, errors);
-    let zone = zone_exists(&forecast.time_zone).then(|| forecast.time_zone.clone());
-    let problem = format!("`{}` is no time zone of the IANA database", forecast.time_zone);
-    let zone = errors.take("spec.forecast.timeZone", zone, problem, "write it as `Europe/Berlin` or `UTC`");
     let problem = format!("`{}` is no share of demand", objective.unserved.0);
     let unserved = Share::parse(&objective.unserved.0);
     let unserved = errors.take("spec.objective.unserved", unserved, problem, "write it as `0.1%` or `0.001`");
@@ -126,6 +162,7 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
         pause: pause.as_ref().map(pause_rule),
         metrics,
         lead,
+        time_zone: forecast.time_zone.clone(),
         history: Span::from_hours(u64::from(forecast.history_days).saturating_mul(24)),
         reactive: ReactiveRule {
             average_utilization: Share::from_percent(reactive.average_utilization),
@@ -150,7 +187,6 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
         // Last, so that everything above was looked at whatever is missing here.
         bounds: bounds?,
         step: step?,
-        time_zone: zone?,
         unserved: unserved?,
     })
 }
@@ -165,20 +201,16 @@ fn pause_rule(pause: &wire::Pause) -> Pause {
 
 fn step(forecast: &wire::Forecast, errors: &mut Errors) -> Option<Step> {
     let span = errors.span("spec.forecast.step", &forecast.step);
-    let whole = u32::try_from(span.seconds()).ok().filter(|_| span.millis() % 1000 == 0).and_then(Step::new);
+    let whole =
+        u32::try_from(span.seconds()).ok().filter(|_| span.millis().is_multiple_of(1000)).and_then(Step::new);
     let problem = format!("`{}` is no whole number of seconds", forecast.step.0);
     errors.take("spec.forecast.step", whole, problem, "use 15s, 20s, 30s, 1m, 2m or 5m")
 }
 
 fn metric_rule(metric: &wire::Metric, i: usize, errors: &mut Errors) -> MetricRule {
-    if let Some(query) = &metric.query
-        && let Err(error) = promql::check(query)
-    {
-        errors.take::<()>(&format!("spec.metrics[{i}].query"), None, error.problem, &error.remedy);
-    }
     let capacity = metric.capacity_per_replica.as_ref().and_then(|stated| {
         let value = parse_quantity(&stated.0).ok().and_then(CapacityPerReplica::new);
-        let problem = format!("`{}` is no capacity: too small, too large or too many digits", stated.0);
+        let problem = format!("`{}` is no capacity, being too small, too large or too long", stated.0);
         let remedy = "write demand per replica with at most 17 digits, at least 1e-9, as `120` or `500m`";
         errors.take(&format!("spec.metrics[{i}].capacityPerReplica"), value, problem, remedy)
     });
@@ -205,7 +237,8 @@ fn scaling_rules(
     path: &str,
     errors: &mut Errors,
 ) -> ScalingRules {
-    let Some(wire::ScalingRules { stabilization_window_seconds, select_policy, policies, tolerance }) = block else {
+    let Some(wire::ScalingRules { stabilization_window_seconds, select_policy, policies, tolerance }) = block
+    else {
         return default;
     };
     let tolerance = tolerance.as_ref().and_then(|tolerance| {

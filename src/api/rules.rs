@@ -23,8 +23,17 @@ impl Rule {
 
 /// Keywords with one operand that are copied as they stand.
 const PLAIN: [&str; 11] = [
-    "pattern", "format", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
-    "maxProperties", "enum",
+    "pattern",
+    "format",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "enum",
 ];
 
 /// Every rule of `schema`, in the order of its nodes. Nodes that accept anything have none.
@@ -44,7 +53,9 @@ fn walk(node: &Value, path: &str, found: &mut Vec<Rule>) {
     }
     for keyword in PLAIN {
         // An integer format is a Go type, implied by the bounds.
-        let Some(operand) = object.get(keyword).filter(|operand| **operand != "int32" && **operand != "int64") else {
+        let Some(operand) =
+            object.get(keyword).filter(|operand| **operand != "int32" && **operand != "int64")
+        else {
             continue;
         };
         found.push(Rule::new(path, keyword, says(operand)));

@@ -38,14 +38,42 @@ fn broken_rule(error: &ValidationError, object: &Value) -> Finding {
     let path = error.field_path.replace("..", ".");
     let (problem, remedy) =
         error.message.split_once(": ").unwrap_or((&error.message, "change the value so that the rule holds"));
+    let problem = with_values(problem, object, &path);
     let shown = find(object, &path).and_then(scalar);
-    let problem = shown.map_or_else(|| problem.to_owned(), |value| format!("`{value}`: {problem}"));
+    let problem = match shown {
+        Some(value) if problem.starts_with("must") => format!("`{value}` {problem}"),
+        Some(value) => format!("`{value}`: {problem}"),
+        None => problem,
+    };
     Finding { rule: Rule::new(&path, "cel", &error.rule), error: FieldError::new(path, problem, remedy) }
+}
+
+/// A message with the values of the fields that it names: `must be at most maxReplicas` becomes
+/// `` must be at most maxReplicas `5` ``. A rule cannot say so itself: the API server estimates such a message as too
+/// expensive.
+fn with_values(problem: &str, object: &Value, path: &str) -> String {
+    let is_field = |word: &str| word.starts_with(char::is_lowercase) && word.contains(char::is_uppercase);
+    let value_of = |word: &str| {
+        let mut scope = path;
+        while let Some(end) = scope.rfind(['.', '[']) {
+            scope = scope.get(..end).unwrap_or_default();
+            if let Some(value) = find(object, scope).and_then(|at| at.get(word)).and_then(scalar) {
+                return Some(value);
+            }
+        }
+        None
+    };
+    let words = problem.split(' ').map(|word| match value_of(word).filter(|_| is_field(word)) {
+        Some(value) => format!("{word} `{value}`"),
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The value at a path such as `spec.metrics[0].name`.
 pub(super) fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split(['.', '[', ']']).filter(|segment| !segment.is_empty()).try_fold(object, |at, segment| match at {
+    path.split(['.', '[', ']']).filter(|segment| !segment.is_empty()).try_fold(object, |at, segment| match at
+    {
         Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
         _ => at.get(segment),
     })
@@ -136,11 +164,15 @@ impl Walk<'_> {
 
     fn number(&mut self, schema: &Map<String, Value>, number: &serde_json::Number, place: Place<'_>) {
         let Some(value) = number.as_f64() else { return };
-        if let Some(limit) = schema.get("maximum").filter(|limit| limit.as_f64().is_some_and(|most| value > most)) {
+        if let Some(limit) =
+            schema.get("maximum").filter(|limit| limit.as_f64().is_some_and(|most| value > most))
+        {
             let text = (format!("`{number}` is greater than {limit}"), format!("use at most {limit}"));
             self.report(place, "maximum", limit, text);
         }
-        if let Some(limit) = schema.get("minimum").filter(|limit| limit.as_f64().is_some_and(|least| value < least)) {
+        if let Some(limit) =
+            schema.get("minimum").filter(|limit| limit.as_f64().is_some_and(|least| value < least))
+        {
             let text = (format!("`{number}` is less than {limit}"), format!("use at least {limit}"));
             self.report(place, "minimum", limit, text);
         }
@@ -183,12 +215,18 @@ impl Walk<'_> {
             self.report(place, "maxProperties", &limit.into(), text);
         }
         let properties = schema.get("properties").and_then(Value::as_object);
-        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for name in
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !fields.contains_key(name) {
-                let about = properties.and_then(|known| known.get(name)).and_then(|field| field.get("description"));
+                let about =
+                    properties.and_then(|known| known.get(name)).and_then(|field| field.get("description"));
                 let about = about.and_then(Value::as_str).map(first_sentence).unwrap_or_default();
                 let at = Place { path: &join(place.path, name), node: place.node };
-                let text = ("is required".to_owned(), format!("add it: {about}").trim_end_matches([':', ' ']).to_owned());
+                let text = (
+                    "is required".to_owned(),
+                    format!("add it: {about}").trim_end_matches([':', ' ']).to_owned(),
+                );
                 self.report(at, "required", &name.into(), text);
             }
         }
@@ -199,7 +237,8 @@ impl Walk<'_> {
             } else if let Some(child) = schema.get("additionalProperties") {
                 self.node(child, value, &path, &join(place.node, "*"));
             } else if is_closed(schema) && !is_open_metadata(place.node) {
-                let known: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                let known: Vec<&str> =
+                    properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
                 let remedy = did_you_mean(name, &known)
                     .unwrap_or_else(|| format!("remove it; the fields here are {}", known.join(", ")));
                 let at = Place { path: &path, node: place.node };
@@ -275,7 +314,9 @@ fn type_remedy(expected: &str, value: &Value) -> String {
     match (expected, value) {
         (_, Value::Null) => "write a value, or remove the field".to_owned(),
         ("string", Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
-        ("integer", Value::String(text)) if text.parse::<i64>().is_ok() => format!("remove the quotes: {text}"),
+        ("integer", Value::String(text)) if text.parse::<i64>().is_ok() => {
+            format!("remove the quotes: {text}")
+        }
         _ => format!("write {}", named(expected)),
     }
 }
@@ -286,9 +327,7 @@ fn first_sentence(text: &str) -> &str {
 
 /// `did you mean ..?` when one of `known` is close to `name`.
 pub(super) fn did_you_mean(name: &str, known: &[&str]) -> Option<String> {
-    let near = |candidate: &&&str| {
-        strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase())
-    };
+    let near = |candidate: &&&str| strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
     let best = known.iter().max_by(|a, b| near(a).total_cmp(&near(b)))?;
     (near(&best) >= 0.8).then(|| format!("did you mean `{best}`?"))
 }

@@ -4,6 +4,13 @@
 //! the schema (bounds, patterns, CEL), the doc comments are what `kubectl explain` prints. They are lenient: unknown
 //! fields are the API server's business, and [`super::policy`] turns a spec into the validated form.
 
+#![expect(
+    unreachable_pub,
+    reason = "`KubeSchema` derives from a public copy of the struct inside a function"
+)]
+#![expect(clippy::doc_markdown, reason = "`kubectl explain` prints the comments, where backticks are noise")]
+#![expect(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
+
 pub mod autoscaler;
 pub mod behavior;
 pub mod checkpoint;
@@ -27,6 +34,6 @@ pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,
 };
 pub use status::{
-    DecisionStatus, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus, PredictiveAutoscalerStatus,
-    ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
+    DecisionStatus, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus,
+    PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };

@@ -1,4 +1,4 @@
-//! PromQL as text: is it valid, and every selector of it with the labels that a source enforces.
+//! `PromQL` as text: is it valid, and every selector of it with the labels that a source enforces.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +24,15 @@ impl QueryError {
     }
 }
 
-/// Whether `query` is PromQL that returns a number per series at an instant.
+/// Whether `query` is `PromQL` that returns a number per series at an instant.
 ///
 /// # Errors
 /// [`QueryError`] for a syntax error (with line and column), too deep nesting, a text, or a range of samples.
 pub fn check(query: &str) -> Result<(), QueryError> {
     parse(query).and_then(|expr| match expr {
-        Expr::StringLiteral(_) => Err(QueryError::new("the query is a text", "write an expression that sums demand")),
+        Expr::StringLiteral(_) => {
+            Err(QueryError::new("the query is a text", "write an expression that sums demand"))
+        }
         Expr::MatrixSelector(_) | Expr::Subquery(_) => Err(QueryError::new(
             "the query returns a range of samples",
             "wrap it in a function such as rate() and aggregate with sum()",
@@ -42,7 +44,7 @@ pub fn check(query: &str) -> Result<(), QueryError> {
 /// `query` with every selector carrying `labels`; a matcher of the query on one of these labels is replaced.
 ///
 /// # Errors
-/// [`QueryError`] when the query is no PromQL, or uses syntax that cannot be written back unchanged.
+/// [`QueryError`] when the query is no `PromQL`, or uses syntax that cannot be written back unchanged.
 pub fn enforce_labels(query: &str, labels: &BTreeMap<String, String>) -> Result<String, QueryError> {
     let mut expr = parse(query)?;
     if labels.is_empty() {
@@ -60,7 +62,7 @@ pub fn enforce_labels(query: &str, labels: &BTreeMap<String, String>) -> Result<
     ))
 }
 
-/// `text` as a PromQL string literal.
+/// `text` as a `PromQL` string literal.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -87,11 +89,15 @@ fn parse(query: &str) -> Result<Expr, QueryError> {
         return Err(QueryError::new(problem, "write a flatter expression, or a recording rule"));
     }
     if let Some((at, what)) = brackets.odd {
-        return Err(QueryError::new(format!("{what} at {}", place(query, at)), "balance brackets and quotes"));
+        return Err(QueryError::new(
+            format!("{what} at {}", place(query, at)),
+            "balance brackets and quotes",
+        ));
     }
     parser::parse(query).map_err(|reason| {
-        let at = longest_prefix(query);
-        let rest: String = query.get(at..).unwrap_or_default().trim_start().chars().take(24).collect();
+        let left = query.get(longest_prefix(query)..).unwrap_or_default().trim_start();
+        let at = query.len() - left.len();
+        let rest: String = left.chars().take(24).collect();
         let reason = reason.trim().trim_end_matches('.');
         let near = if rest.is_empty() { "at its end".to_owned() } else { format!("near `{rest}`") };
         QueryError::new(
@@ -117,7 +123,8 @@ fn longest_prefix(query: &str) -> usize {
     for end in ends.take(512) {
         let prefix = query.get(..end).unwrap_or_default();
         let brackets = Brackets::scan(prefix);
-        let closed: String = prefix.chars().chain(brackets.open.iter().rev().map(|open| closing(open.1))).collect();
+        let closed: String =
+            prefix.chars().chain(brackets.open.iter().rev().map(|open| closing(open.1))).collect();
         if !prefix.trim().is_empty() && parser::parse(&closed).is_ok() {
             longest = end;
         }

@@ -1,1 +1,5 @@
-fn main(){}
+//! Integration tests that need no cluster.
+
+mod admission;
+mod crds;
+mod manifests;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::text::instant;
 use super::{
-    Actuation, Behavior, Cooldown, Evidence, Fallback, Forecast, Metric, Objective, PredictiveAutoscalerStatus,
-    Reactive, Spend, Thresholds,
+    Actuation, Behavior, Cooldown, Evidence, Fallback, Forecast, Metric, Objective,
+    PredictiveAutoscalerStatus, Reactive, Spend, Thresholds,
 };
 
 /// A PredictiveAutoscaler forecasts the demand of one workload and scales it before the demand arrives.
@@ -38,21 +38,21 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas")
-    .message("minReplicas is greater than maxReplicas: lower minReplicas or raise maxReplicas")
+    .message("must be at most maxReplicas: lower minReplicas or raise maxReplicas")
     .field_path(".minReplicas"))]
 #[x_kube(validation = Rule::new(
     "!has(self.pause) || !has(self.pause.replicas) || \
      (self.pause.replicas >= self.minReplicas && self.pause.replicas <= self.maxReplicas)")
-    .message("pause.replicas is outside minReplicas..maxReplicas: choose a count within them")
-    .field_path(".pause"))]
+    .message("must lie between minReplicas and maxReplicas: choose a count within them")
+    .field_path(".pause.replicas"))]
 #[x_kube(validation = Rule::new(
     "!has(self.fallback.replicas) || \
      (self.fallback.replicas >= self.minReplicas && self.fallback.replicas <= self.maxReplicas)")
-    .message("fallback.replicas is outside minReplicas..maxReplicas: choose a count within them")
-    .field_path(".fallback"))]
+    .message("must lie between minReplicas and maxReplicas: choose a count within them")
+    .field_path(".fallback.replicas"))]
 #[x_kube(validation = Rule::new(
     "self.mode != 'Active' || self.actuation.via != 'HorizontalPodAutoscalerFloor'")
-    .message("mode Active cannot act through HorizontalPodAutoscalerFloor, where the HPA keeps deciding: \
+    .message("must not be Active through HorizontalPodAutoscalerFloor, where the HPA keeps deciding: \
               use mode Floor, or actuation.via Scale without an HPA on the same target")
     .field_path(".mode"))]
 #[x_kube(validation = Rule::new("has(self.sourceRef) || self.metrics.all(m, has(m.sourceRef))")
@@ -73,7 +73,7 @@ pub struct PredictiveAutoscalerSpec {
     /// The workload to scale: anything in the same namespace that has the scale subresource.
     #[x_kube(validation = Rule::new(
         "!(self.kind in ['DaemonSet', 'Pod', 'Node', 'Job', 'CronJob', 'ConfigMap', 'Secret', 'Service', 'Namespace'])")
-        .message("this kind has no replicas to set: name a Deployment, a StatefulSet, a ReplicaSet \
+        .message("must be a kind with replicas to set: name a Deployment, a StatefulSet, a ReplicaSet \
                   or another kind with the scale subresource")
         .field_path(".kind"))]
     pub scale_target_ref: ScaleTargetRef,
@@ -106,7 +106,7 @@ pub struct PredictiveAutoscalerSpec {
     /// The reactive answer: what is asked for on present demand alone.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self.averageUtilization <= self.floorUtilization")
-        .message("floorUtilization is below averageUtilization: raise floorUtilization or lower averageUtilization")
+        .message("must be at least averageUtilization: raise floorUtilization or lower averageUtilization")
         .field_path(".floorUtilization"))]
     pub reactive: Reactive,
 

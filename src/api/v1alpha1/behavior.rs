@@ -31,6 +31,7 @@ pub struct ScalingRules {
     /// Which policy binds when there are several: Max (the default) allows the largest change, Min the smallest,
     /// Disabled allows none in this direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SelectPolicy")]
     pub select_policy: Option<SelectPolicy>,
 
     /// Rate limits; without them the defaults of the direction.

@@ -26,7 +26,11 @@ use super::text::Duration;
     derive = "PartialEq",
     doc = "A MetricSource is a Prometheus-compatible server from which autoscalers read demand.",
     printcolumn(name = "URL", type_ = "string", json_path = ".spec.url"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +42,9 @@ pub struct MetricSourceSpec {
     /// No user, query or fragment; credentials go to auth.
     #[schemars(
         length(max = 2_048),
-        regex(pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?$")
+        regex(
+            pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?$"
+        )
     )]
     pub url: String,
 
@@ -58,7 +64,7 @@ pub struct MetricSourceSpec {
     #[x_kube(validation = Rule::new(
         "!(self.name.lowerAscii() in ['authorization', 'connection', 'content-length', 'content-type', 'cookie', \
          'host', 'proxy-authorization', 'transfer-encoding', 'upgrade'])")
-        .message("this header is set by Foresail itself: name the header of the tenant, as X-Scope-OrgID")
+        .message("must not be a header that Foresail sets itself: name the header of the tenant, as X-Scope-OrgID")
         .field_path(".name"))]
     pub tenant_header: Option<TenantHeader>,
 
@@ -71,7 +77,7 @@ pub struct MetricSourceSpec {
     #[schemars(range(min = 1, max = 256))]
     pub max_concurrent: u32,
 
-    /// Namespaces whose autoscalers may use this source; ["*"] (the default) means every namespace.
+    /// Namespaces whose autoscalers may use this source; a single * (the default) means every namespace.
     #[serde(default = "every_namespace")]
     #[schemars(schema_with = "namespaces")]
     #[x_kube(validation = Rule::new("!('*' in self) || size(self) == 1")

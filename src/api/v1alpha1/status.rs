@@ -39,6 +39,7 @@ pub struct PredictiveAutoscalerStatus {
 
     /// The mode in force: the mode of the spec unless a pause, a conflict or an invalid spec holds it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mode")]
     pub effective_mode: Option<Mode>,
 
     /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict.

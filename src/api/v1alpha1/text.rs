@@ -161,7 +161,9 @@ text_type!(
 pub fn remedy(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         DURATION_PATTERN => "write it as `90s`, `5m` or `1h30m`, largest unit first",
-        QUANTITY_PATTERN => "write a number greater than zero with an optional suffix, as `120`, `0.5`, `500m` or `2Gi`",
+        QUANTITY_PATTERN => {
+            "write a number greater than zero with an optional suffix, as `120`, `0.5`, `500m` or `2Gi`"
+        }
         AMOUNT_PATTERN => "write a plain decimal greater than zero, as `0.096` or `5.00`",
         RATIO_PATTERN => "write a share greater than zero, as `0.1%` or `0.001`",
         TOLERANCE_PATTERN => "write a number from 0 up to, not including, 1, as `0.1` or `100m`",
