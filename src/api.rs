@@ -1,58 +1,52 @@
-//! The custom resources `foresail.dev/v1alpha1`: wire types, their rules, and the way to a valid [`Policy`].
+//! The custom resources: wire types, generated CRDs, and the way from a spec to a valid [`Policy`].
 //!
-//! The only module with schema types. Rules that need no cluster stand in the schema and its CEL rules, so that the
-//! API server enforces them; what it cannot know (PromQL, time zones) is found by [`policy`], which reports every
-//! problem of a spec at once.
+//! - [`v1alpha1`]: the types as users write them, with their rules in the schema.
+//! - [`crds`]: the `CustomResourceDefinition`s that the API server gets.
+//! - [`policy()`]: a spec as the validated form, or every field that is wrong.
+//! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
+//! - [`presets`]: the queries of the metric types CPU and Memory.
 //!
-//! [`Policy`]: crate::policy::Policy
+//! Each rule is stated once, in the schema or in a CEL rule of it; [`policy()`] and [`lint`] evaluate exactly those,
+//! then add what an API server cannot know (`PromQL`, time zones).
 
-pub mod autoscaler;
-pub mod checkpoint;
-mod convert;
-mod presets;
-pub mod source;
-pub mod status;
-pub mod text;
+mod crd;
+mod lint;
+mod policy;
+pub mod presets;
+pub mod rules;
+mod schema;
+pub mod v1alpha1;
 
-pub use autoscaler::*;
-pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
-pub use convert::{FieldError, policy, queries};
-pub use presets::MetricQuery;
-pub use source::*;
-pub use status::*;
-pub use text::*;
+pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
+pub use lint::{lint, source_problems, violated};
+pub use policy::{MetricQuery, metric_queries, policy};
+pub use v1alpha1::*;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
-};
-use kube::CustomResourceExt as _;
+#[expect(unused_imports, reason = "named in the module documentation")]
+use crate::policy::Policy;
 
-/// The API group of every custom resource.
-pub const GROUP: &str = "foresail.dev";
-
-/// The definitions of the custom resources, in the order in which they are printed.
-pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![PredictiveAutoscaler::crd(), MetricSource::crd(), ForecastCheckpoint::crd()];
-    for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
-        if let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
-            tidy_schema(root);
-        }
-    }
-    crds
+/// One field that is wrong, and how to put it right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, thiserror::Error)]
+#[error("{path}: {problem}: {remedy}")]
+pub struct FieldError {
+    /// Where: `spec.metrics[0].query`.
+    pub path: String,
+    /// What is wrong, with the value.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
 }
 
-/// The API server knows no unsigned formats: the bounds say the same.
-fn tidy_schema(schema: &mut JSONSchemaProps) {
-    if schema.format.as_deref().is_some_and(|format| format.starts_with("uint")) {
-        schema.format = Some("int32".to_owned());
-        schema.minimum = schema.minimum.or(Some(0.0));
+impl FieldError {
+    /// A problem at `path`.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }
-    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(tidy_schema);
-    match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => tidy_schema(items),
-        Some(JSONSchemaPropsOrArray::Schemas(all)) => all.iter_mut().for_each(tidy_schema),
-        None => {}
-    }
+}
+
+/// Whether `name` is a zone of the IANA database.
+pub fn zone_exists(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
 }
 
 #[cfg(test)]

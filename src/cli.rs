@@ -1,7 +1,9 @@
 //! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
 
+pub mod check;
 pub mod crds;
 pub mod forecast;
+mod manifest;
 pub mod operator;
 
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check manifests before they are applied: every problem, with its field and what to do.
+    Check(check::CheckArgs),
     /// Print the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
     /// Forecast demand: one JSON request a line, one answer a line.
@@ -33,7 +37,8 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command } = cli;
     match command {
-        Command::Crds(args) => crds::run(&args),
+        Command::Check(args) => check::run(args),
+        Command::Crds(args) => crds::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
     }

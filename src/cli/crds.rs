@@ -1,33 +1,19 @@
-//! `foresail crds`: the custom resource definitions, for `kubectl apply` and for the chart.
+//! `foresail crds`: the definitions to apply to a cluster.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Args;
+use crate::api;
 
 /// Arguments of `foresail crds`.
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct CrdsArgs {}
 
-/// The definitions as multi-document YAML, the same bytes on every run.
+/// Prints the definitions as YAML documents, the same bytes every time.
 ///
 /// # Errors
-/// When a definition cannot be written as YAML.
-pub fn yaml() -> anyhow::Result<String> {
-    let mut text = String::new();
-    for crd in crate::api::crds() {
-        text.push_str("---\n");
-        let value = serde_json::to_value(&crd)?;
-        text.push_str(&serde_saphyr::to_string(&value)?);
-    }
-    Ok(text)
-}
-
-/// Prints the definitions.
-///
-/// # Errors
-/// When they cannot be written.
-pub fn run(_args: &CrdsArgs) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(yaml()?.as_bytes())?;
+/// When standard output is closed.
+pub fn run(CrdsArgs {}: CrdsArgs) -> anyhow::Result<ExitCode> {
+    std::io::stdout().lock().write_all(api::crds_yaml()?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

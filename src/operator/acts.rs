@@ -89,7 +89,7 @@ pub struct TickActs<'a> {
     /// What conditions need besides the decision.
     pub around: status::Surroundings,
     /// The forecast part of the status.
-    pub forecast: Vec<crate::api::ForecastStatus>,
+    pub forecast: Option<crate::api::ForecastStatus>,
     /// The last decision, for metrics and Events.
     pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
 }

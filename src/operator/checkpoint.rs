@@ -1,7 +1,7 @@
 //! Checkpoints: what a forecaster must not lose when Prometheus is away at the next start. Written hourly, spread by
 //! name, owned by the autoscaler.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 
@@ -26,7 +26,7 @@ fn name_of(autoscaler: &str, metric: &str) -> String {
 /// A question that changed makes what was learned worthless.
 fn fingerprint(signal: &Signal) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in signal.query.promql.bytes().chain(signal.source().bytes()) {
+    for byte in signal.query().promql.bytes().chain(signal.query().source.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")
@@ -78,8 +78,8 @@ async fn save(
     let name = name_of(&object.name_any(), signal.name());
     let spec = ForecastCheckpointSpec {
         metric: signal.name().to_owned(),
-        fingerprint: fingerprint(signal),
-        saved_at: Time(to_jiff(now)),
+        fingerprint: Some(fingerprint(signal)),
+        saved_at: to_jiff(now),
         data,
     };
     let owner = OwnerReference {
@@ -106,7 +106,7 @@ pub async fn restore(ctx: &Context, namespace: &str, autoscaler: &str, signal: &
     let api: Api<ForecastCheckpoint> = Api::namespaced(ctx.client.clone(), namespace);
     let name = name_of(autoscaler, signal.name());
     let Ok(checkpoint) = within(READ_DEADLINE, api.get(&name)).await else { return };
-    if checkpoint.spec.fingerprint != fingerprint(signal) {
+    if checkpoint.spec.fingerprint != Some(fingerprint(signal)) {
         return;
     }
     if let Ok(kept) = serde_json::from_str(&checkpoint.spec.data) {

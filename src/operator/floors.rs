@@ -10,7 +10,7 @@ use super::actuate::{ScaleTarget, finalizer};
 use super::client::{READ_DEADLINE, within};
 use super::clock::from_jiff;
 use super::context::Context;
-use crate::api::{PredictiveAutoscaler, Via};
+use crate::api::{ActuationVia, Mode, PredictiveAutoscaler};
 
 /// One write of the finalizer or the floor.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
@@ -29,8 +29,8 @@ async fn dynamic(
 /// Makes sure that the finalizer is held where a floor may be moved, and not elsewhere. `false` when a floor must not
 /// be moved yet.
 pub async fn claim(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
-    let wanted = object.spec.actuation.via == Via::HorizontalPodAutoscalerFloor
-        && object.spec.mode != crate::api::ModeSpec::DryRun;
+    let wanted = object.spec.actuation.via == ActuationVia::HorizontalPodAutoscalerFloor
+        && object.spec.mode != Mode::DryRun;
     let held = object.finalizers().iter().any(|name| name == finalizer::RESTORE_FLOOR);
     if wanted == held {
         return true;

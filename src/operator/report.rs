@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource as _;
 use serde_json::Value;
 
@@ -14,11 +13,10 @@ use super::context::Context;
 use super::protocol::Outcome;
 use super::signal::Signal;
 use crate::api::{
-    ExpertStatus, ForecastStatus, PeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
+    ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
 };
 use crate::decide::Decision;
 use crate::forecast::TrustState;
-use crate::policy::Mode;
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::units::parse_quantity;
 
@@ -82,13 +80,16 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
                 best = Some((at, median));
             }
         }
-        best.map(|(at, median)| PeakStatus { at: Time(to_jiff(at)), demand: format!("{median:.4}") })
+        best.map(|(at, median)| NextPeakStatus {
+            at: to_jiff(at),
+            demand: Some(format!("{median:.4}")),
+            replicas: None,
+        })
     });
     let coverage =
         summary.coverage.map(|(p90, p99)| format!("p90 {:.1}%, p99 {:.1}%", 100.0 * p90, 100.0 * p99));
     Some(ForecastStatus {
-        metric: signal.name().to_owned(),
-        trusted: trust.get(signal.name()).is_some_and(|trust| trust.trusted),
+        trusted: Some(trust.get(signal.name()).is_some_and(|trust| trust.trusted)),
         skill: signal.skill().map(|trust| format!("{:.3}", trust.skill)),
         coverage,
         experts: summary
@@ -97,9 +98,7 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
             .map(|(name, weight)| ExpertStatus { name: (*name).to_owned(), weight: format!("{weight:.2}") })
             .collect(),
         next_peak,
-        samples: u32::try_from(summary.samples).unwrap_or(u32::MAX),
-        rung: summary.rung.name().to_owned(),
-        ready_from: summary.ready_from.map(|at| Time(to_jiff(at))),
+        ready_from: summary.ready_from.map(to_jiff),
     })
 }
 
@@ -144,10 +143,10 @@ pub fn events(
             emit(severity, reason, "Decide", condition.message.clone());
         }
     }
-    let mode = status.effective_mode.as_deref().unwrap_or_default();
     let desired_before =
         object.status.as_ref().and_then(|status| status.replicas.as_ref()).map(|one| one.desired);
-    if mode == Mode::DryRun.name() && desired_before.is_some_and(|before| before != decision.desired.get()) {
+    let dry_run = status.effective_mode == Some(crate::api::Mode::DryRun);
+    if dry_run && desired_before.is_some_and(|before| before != Some(decision.desired.get())) {
         emit(Severity::Normal, "WouldScale", "DryRun", decision.summary());
     }
 }

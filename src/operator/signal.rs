@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::api::MetricQuery;
 use crate::calendar::TimeZone;
 use crate::decide::{MetricObservation, Reading};
 use crate::forecast::trust::{Trust, TrustQuestion, TrustState};
@@ -41,12 +40,23 @@ enum History {
     Learned,
 }
 
+/// What is asked, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The source.
+    pub source: String,
+    /// The query with the source's enforced labels in it.
+    pub promql: String,
+    /// The pods' resource whose requests are the capacity, for a preset without a stated one: `cpu` or `memory`.
+    pub request: Option<&'static str>,
+    /// Why the source may not be used, if so.
+    pub refused: Option<String>,
+}
+
 /// One metric of one autoscaler.
 pub struct Signal {
     rule: MetricRule,
-    /// The query with the source's enforced labels in it.
-    pub query: MetricQuery,
-    source: String,
+    query: Query,
     config: ForecastConfig,
     history: History,
     tried: bool,
@@ -75,13 +85,12 @@ pub struct Moment<'a> {
 
 impl Signal {
     /// A signal that knows nothing yet.
-    pub fn new(policy: &Policy, rule: &MetricRule, query: MetricQuery, source: &str) -> Self {
+    pub fn new(policy: &Policy, rule: &MetricRule, query: Query) -> Self {
         let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
         let horizon_steps = policy.step.steps_covering(HORIZON);
         Self {
             rule: rule.clone(),
             query,
-            source: source.to_owned(),
             config: ForecastConfig { step: policy.step, history: policy.history, zone, horizon_steps },
             history: History::Due(Timestamp::from_millis(i64::MIN)),
             tried: false,
@@ -101,7 +110,7 @@ impl Signal {
     pub async fn read(&self, moment: Moment<'_>) -> Answer {
         let Moment { now, tick, pool } = moment;
         let query = InstantQuery { promql: self.query.promql.clone(), at: now, max_age: self.rule.max_age };
-        let mut answer = pool.instant(&self.source, &query, tick).await;
+        let mut answer = pool.instant(&self.query.source, &query, tick).await;
         if self.rule.prediction
             && !self.tried
             && let Reading::Value { partial, .. } = &mut answer.reading
@@ -166,7 +175,7 @@ impl Signal {
             deadline: HISTORY_DEADLINE,
         };
         let config = self.config.clone();
-        let (pool, source) = (Arc::clone(moment.pool), self.source.clone());
+        let (pool, source) = (Arc::clone(moment.pool), self.query.source.clone());
         tokio::spawn(async move {
             let samples = pool.history(&source, &query).await.map_err(|error| error.to_string())?;
             if samples.is_empty() {
@@ -244,12 +253,12 @@ impl Signal {
                 max_age: self.rule.max_age,
                 deadline: Span::from_seconds(10),
             };
-            samples = pool.history(&self.source, &query).await.unwrap_or_default();
+            samples = pool.history(&self.query.source, &query).await.unwrap_or_default();
         } else {
             let query =
                 InstantQuery { promql: self.query.promql.clone(), at: due, max_age: self.rule.max_age };
             if let Reading::Value { value, partial: false, .. } =
-                pool.instant(&self.source, &query, tick).await.reading
+                pool.instant(&self.query.source, &query, tick).await.reading
             {
                 samples.push((due, value));
             }
@@ -363,9 +372,9 @@ impl Signal {
         &self.rule.name
     }
 
-    /// The source it is read from.
-    pub fn source(&self) -> &str {
-        &self.source
+    /// What is asked, and where.
+    pub const fn query(&self) -> &Query {
+        &self.query
     }
 }
 

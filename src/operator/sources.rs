@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{READ_DEADLINE, within};
 use super::context::Context;
-use crate::api::{AuthSpec, BasicSpec, MetricSource, MetricSourceSpec, SecretKeyRef};
+use crate::api::{Auth, BasicAuth, MetricSource, MetricSourceSpec, SecretKeyRef};
 use crate::metrics::{Authorization, Secret, SourceSettings};
-use crate::units::Span;
 
 /// How often sources and their Secrets are looked at again: a rotated token is taken up within this.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -60,18 +59,18 @@ pub async fn apply(ctx: &Context, source: &MetricSource) {
 }
 
 async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<SourceSettings, String> {
-    let MetricSourceSpec { url, auth, ca_secret_ref, tenant, timeout, max_concurrent, .. } = spec;
+    let MetricSourceSpec { url, auth, ca_secret_ref, tenant_header, timeout, max_concurrent, .. } = spec;
     let authorization = match auth {
         None => None,
-        Some(AuthSpec { bearer: Some(reference), .. }) => {
+        Some(Auth { bearer_token_secret_ref: Some(reference), .. }) => {
             Some(Authorization::Bearer(Secret::new(secret(ctx, reference).await?)))
         }
-        Some(AuthSpec { basic: Some(BasicSpec { username, password_secret_ref }), .. }) => {
+        Some(Auth { basic: Some(BasicAuth { username, password_secret_ref }), .. }) => {
             let password = Secret::new(secret(ctx, password_secret_ref).await?);
             Some(Authorization::Basic { username: username.clone(), password })
         }
-        Some(AuthSpec { bearer: None, basic: None }) => {
-            return Err("auth names neither bearer nor basic".to_owned());
+        Some(Auth { bearer_token_secret_ref: None, basic: None }) => {
+            return Err("auth names neither bearerTokenSecretRef nor basic".to_owned());
         }
     };
     let ca_pem = match ca_secret_ref {
@@ -83,8 +82,8 @@ async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<
         url: url.clone(),
         authorization,
         ca_pem,
-        tenant_header: tenant.as_ref().map(|tenant| (tenant.header.clone(), tenant.value.clone())),
-        timeout: Span::parse(timeout).map_err(|error| error.to_string())?,
+        tenant_header: tenant_header.as_ref().map(|tenant| (tenant.name.clone(), tenant.value.clone())),
+        timeout: timeout.span().ok_or_else(|| format!("timeout `{}` is no duration", timeout.0))?,
         max_concurrent: usize::try_from(*max_concurrent).unwrap_or(16),
     })
 }

@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::clock::{from_jiff, to_jiff};
 use crate::api::{
-    ChangeStatus, DecisionStatus, PredictiveAutoscalerStatus, ReplicasStatus, ShadowStatus, SpendStatus,
-    StageStatus,
+    self, DecisionStatus, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus,
+    SpendStatus, StageStatus, limits,
 };
 use crate::decide::{Absence, Decision, Stage, Standing};
 use crate::engine::{Memory, Shadow};
@@ -182,36 +182,39 @@ pub fn of_decision(
     old: &PredictiveAutoscalerStatus,
 ) -> PredictiveAutoscalerStatus {
     let now = decision.at;
-    let paused = policy.pause.as_ref().is_some_and(|pause| now < pause.until);
-    let mode = if paused && policy.mode != Mode::DryRun { "Paused" } else { policy.mode.name() };
+    let mode = match policy.mode {
+        Mode::DryRun => api::Mode::DryRun,
+        Mode::Floor => api::Mode::Floor,
+        Mode::Active => api::Mode::Active,
+    };
     PredictiveAutoscalerStatus {
         observed_generation: old.observed_generation,
-        effective_mode: Some(mode.to_owned()),
+        effective_mode: Some(mode),
         conditions: old.conditions.clone(),
-        replicas: Some(ReplicasStatus {
-            asked: decision.asked.get(),
-            ready: decision.ready.get(),
-            reactive: decision.reactive.get(),
+        replicas: Some(ReplicaStatus {
+            asked: Some(decision.asked.get()),
+            ready: Some(decision.ready.get()),
+            reactive: Some(decision.reactive.get()),
             predicted: decision.predicted.map(Replicas::get),
-            desired: decision.desired.get(),
+            desired: Some(decision.desired.get()),
         }),
         shadow: memory.shadow.as_ref().map(|shadow| shadow_status(policy, shadow)),
         lead_time: Some(policy.lead.to_string()),
         forecast: old.forecast.clone(),
         spend: policy.spend.as_ref().map(|rule| SpendStatus {
-            hourly: rule.price.hourly(decision.desired).to_string(),
+            hourly: Some(rule.price.hourly(decision.desired).to_string()),
             max_per_hour: rule.max_per_hour.map(|most| most.to_string()),
-            currency: rule.currency.clone(),
-            withheld_replicas: decision.withheld.get(),
+            currency: Some(rule.currency.clone()),
+            withheld_replicas: Some(decision.withheld.get()),
         }),
         last_change: decision.write.map_or_else(
             || old.last_change.clone(),
             |to| {
-                Some(ChangeStatus {
-                    at: Time(to_jiff(now)),
+                Some(LastChangeStatus {
+                    at: to_jiff(now),
                     from: decision.asked.get(),
                     to: to.get(),
-                    reason: cut(&decision.summary(), 512),
+                    reason: limits::clip(&decision.summary(), limits::SENTENCE),
                 })
             },
         ),
@@ -220,16 +223,12 @@ pub fn of_decision(
     }
 }
 
-fn cut(text: &str, max: usize) -> String {
-    text.chars().take(max).collect()
-}
-
 /// A decision as the status shows it.
 pub fn decision_status(decision: &Decision) -> DecisionStatus {
     DecisionStatus {
-        at: Time(to_jiff(decision.at)),
-        summary: cut(&decision.summary(), 512),
-        bound_by: decision.bound_by().name().to_owned(),
+        at: to_jiff(decision.at),
+        summary: limits::clip(&decision.summary(), limits::SENTENCE),
+        bound_by: Some(decision.bound_by().name().to_owned()),
         stages: decision
             .stages
             .iter()
@@ -237,7 +236,7 @@ pub fn decision_status(decision: &Decision) -> DecisionStatus {
                 stage: record.stage.name().to_owned(),
                 before: record.before.get(),
                 after: record.after.get(),
-                sentence: cut(&record.fact.to_string(), 1024),
+                sentence: limits::clip(&record.fact.to_string(), limits::SENTENCE),
             })
             .collect(),
     }
@@ -247,14 +246,14 @@ fn shadow_status(policy: &Policy, shadow: &Shadow) -> ShadowStatus {
     #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "shown with two decimals")]
     let replica_hours = shadow.replica_seconds as f64 / 3600.0;
     ShadowStatus {
-        asked: shadow.asked.get(),
-        ready: shadow.ready.get(),
-        unserved_share: format!("{:.4}%", 100.0 * shadow.unserved_share()),
-        replica_hours: format!("{replica_hours:.2}"),
+        asked: Some(shadow.asked.get()),
+        ready: Some(shadow.ready.get()),
+        unserved_share: Some(format!("{:.4}%", 100.0 * shadow.unserved_share())),
+        replica_hours: Some(format!("{replica_hours:.2}")),
         cost: policy.spend.as_ref().map(|rule| {
             format!("{} {}", rule.price.of_replica_seconds(shadow.replica_seconds), rule.currency)
         }),
-        since: Time(to_jiff(shadow.since)),
+        since: Some(to_jiff(shadow.since)),
     }
 }
 
@@ -273,9 +272,9 @@ pub fn worth_writing(
             .collect();
         let replicas = status.replicas.as_ref().map(|replicas| (replicas.asked, replicas.desired));
         let bound = status.decision.as_ref().map(|decision| decision.bound_by.clone());
-        (conditions, replicas, bound, status.effective_mode.clone(), status.observed_generation)
+        (conditions, replicas, bound, status.effective_mode, status.observed_generation)
     };
-    let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at.0)));
+    let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at)));
     age >= REFRESH_EVERY || told(old) != told(new) || must_survive(old) != must_survive(new)
 }
 

@@ -15,13 +15,15 @@ use super::client::write_deadline;
 use super::context::Context;
 use super::lease::Leadership;
 use super::protocol::{Outcome, actuate};
-use super::signal::{Known, Moment, Signal};
+use super::signal::{Known, Moment, Query, Signal};
 use super::status::{self, Surroundings};
-use crate::api::{self, FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::api::{
+    self, FieldError, MetricSource, MetricType, PredictiveAutoscaler, PredictiveAutoscalerStatus,
+};
 use crate::decide::{Decision, Reading, Track};
 use crate::engine::Memory;
 use crate::forecast::TrustState;
-use crate::policy::Policy;
+use crate::policy::{CapacityRule, Policy};
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::{AutoscalerLabels, Numbers};
 use crate::units::{CapacityPerReplica, Timestamp};
@@ -42,12 +44,10 @@ pub struct Worker {
 
 /// What follows from one generation of the spec and its source.
 struct Plan {
-    fingerprint: (i64, Option<String>),
+    fingerprint: (i64, Vec<Option<String>>),
     policy: Policy,
     target: ScaleTarget,
     signals: Vec<Signal>,
-    /// Why the source may not be used, if so.
-    refused: Option<String>,
 }
 
 impl Worker {
@@ -82,46 +82,36 @@ impl Worker {
 
     /// Makes the plan of this generation unless it stands already.
     fn plan_for(&mut self, object: &PredictiveAutoscaler) -> Result<(), Vec<FieldError>> {
-        let source_name = &object.spec.source_ref.name;
-        let source = self.ctx.source(source_name);
-        let fingerprint = (
-            object.metadata.generation.unwrap_or_default(),
-            source.as_ref().and_then(|s| s.resource_version()),
-        );
+        let asked = api::metric_queries(&object.spec, &self.namespace);
+        let sources: Vec<_> = asked.iter().map(|query| self.ctx.source(&query.source)).collect();
+        let versions =
+            sources.iter().map(|source| source.as_ref().and_then(|one| one.resource_version())).collect();
+        let fingerprint = (object.metadata.generation.unwrap_or_default(), versions);
         if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
             return Ok(());
         }
         let policy = api::policy(&object.spec)?;
-        let labels = source.as_ref().map(|source| source.spec.enforced_labels.clone()).unwrap_or_default();
-        let refused = match &source {
-            None => Some(format!(
-                "the MetricSource `{source_name}` does not exist: create it or correct sourceRef"
-            )),
-            Some(source) if !allows(&source.spec.allowed_namespaces, &self.namespace) => Some(format!(
-                "the MetricSource `{source_name}` does not allow namespace `{}`: ask its administrator",
-                self.namespace
-            )),
-            Some(_) => None,
-        };
         let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
         let mut signals = Vec::new();
-        for (i, (rule, mut query)) in
-            policy.metrics.iter().zip(api::queries(&self.namespace, &object.spec)).enumerate()
+        for (i, (rule, (question, source))) in
+            policy.metrics.iter().zip(asked.into_iter().zip(&sources)).enumerate()
         {
-            query.promql =
-                crate::metrics::promql::enforce_labels(&query.promql, &labels).map_err(|problem| {
-                    let path = format!("spec.metrics[{i}].query");
-                    vec![FieldError { path, problem, remedy: "write it more simply".to_owned() }]
-                })?;
+            let preset = object.spec.metrics.get(i).map(|metric| metric.kind);
+            let query = self.query(
+                question,
+                source.as_deref(),
+                preset.filter(|_| rule.capacity == CapacityRule::PodRequests),
+            );
+            let query = query.map_err(|error| {
+                let path = format!("spec.metrics[{i}].query");
+                vec![FieldError::new(path, error.problem, error.remedy)]
+            })?;
             // A metric whose question did not change keeps what it has learned.
-            let same = old.iter().position(|signal| {
-                signal.query == query
-                    && signal.source() == source_name.as_str()
-                    && signal.learns_as(&policy, rule)
-            });
+            let same =
+                old.iter().position(|signal| *signal.query() == query && signal.learns_as(&policy, rule));
             signals.push(match same {
                 Some(idx) => old.swap_remove(idx),
-                None => Signal::new(&policy, rule, query, source_name),
+                None => Signal::new(&policy, rule, query),
             });
         }
         let reference = &object.spec.scale_target_ref;
@@ -132,8 +122,38 @@ impl Worker {
             namespace: self.namespace.clone(),
             name: reference.name.clone(),
         };
-        self.plan = Some(Plan { fingerprint, policy, target, signals, refused });
+        self.plan = Some(Plan { fingerprint, policy, target, signals });
         Ok(())
+    }
+
+    /// The question to a source, with its enforced labels, and whether it may be asked.
+    fn query(
+        &self,
+        asked: api::MetricQuery,
+        source: Option<&MetricSource>,
+        preset: Option<MetricType>,
+    ) -> Result<Query, crate::metrics::promql::QueryError> {
+        let api::MetricQuery { source: name, promql, .. } = asked;
+        let refused = match source {
+            None => Some(format!("the MetricSource `{name}` does not exist: create it or correct sourceRef")),
+            Some(source) if !allows(&source.spec.allowed_namespaces, &self.namespace) => Some(format!(
+                "the MetricSource `{name}` does not allow namespace `{}`: ask its administrator",
+                self.namespace
+            )),
+            Some(_) => None,
+        };
+        let promql = match source {
+            Some(source) if !source.spec.enforced_labels.is_empty() => {
+                crate::metrics::promql::enforce_labels(&promql, &source.spec.enforced_labels)?
+            }
+            _ => promql,
+        };
+        let request = match preset {
+            Some(MetricType::Cpu) => Some("cpu"),
+            Some(MetricType::Memory) => Some("memory"),
+            Some(MetricType::Prometheus) | None => None,
+        };
+        Ok(Query { source: name, promql, request, refused })
     }
 
     async fn tick_plan(
@@ -160,12 +180,11 @@ impl Worker {
             .zip(readings)
             .map(|(signal, reading)| {
                 let trusted = self.trust.get(signal.name()).is_some_and(|trust| trust.trusted);
-                let source_suspect = ctx.pool.is_suspect(signal.source(), tick, now);
+                let source_suspect = ctx.pool.is_suspect(&signal.query().source, tick, now);
                 (signal, reading, Known { trusted, source_suspect })
             })
             .collect();
-        let forecast =
-            plan.signals.iter().filter_map(|signal| super::report::forecast(signal, &self.trust)).collect();
+        let forecast = plan.signals.iter().find_map(|signal| super::report::forecast(signal, &self.trust));
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -200,12 +219,12 @@ impl Worker {
 
     /// The requests of the target's pods, where a preset needs them.
     async fn know_requests(&mut self, plan: &mut Plan) {
-        if plan.signals.iter().all(|signal| signal.query.request.is_none()) {
+        if plan.signals.iter().all(|signal| signal.query().request.is_none()) {
             return;
         }
         let Ok(object) = self.ctx.targets.object(&plan.target).await else { return };
         for signal in &mut plan.signals {
-            if let Some(resource) = signal.query.request {
+            if let Some(resource) = signal.query().request {
                 signal.requested =
                     super::report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
             }
@@ -218,7 +237,7 @@ impl Worker {
         let mut gathered = Gathered { readings: Vec::new(), notes: Vec::new() };
         self.censored.resize(plan.signals.len(), false);
         for (signal, censored) in plan.signals.iter_mut().zip(&self.censored) {
-            if let Some(note) = &plan.refused {
+            if let Some(note) = &signal.query().refused {
                 gathered.readings.push(Reading::Absent(crate::decide::Absence::SourceNotAllowed));
                 gathered.notes.push((signal.name().to_owned(), note.clone()));
                 continue;

@@ -1,0 +1,292 @@
+//! What the operator reports on a `PredictiveAutoscaler`. Numbers that are not integers are text.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::Mode;
+use super::text::instant;
+
+/// Sizes that the schema of the status allows; a writer clips to them, or the server refuses the whole status.
+pub mod limits {
+    /// Characters of a number, a name or a code.
+    pub const SHORT: usize = 64;
+    /// Characters of a sentence.
+    pub const SENTENCE: usize = 1_024;
+    /// Stages of a decision.
+    pub const STAGES: usize = 24;
+    /// Experts of a forecast.
+    pub const EXPERTS: usize = 16;
+    /// Conditions of an object.
+    pub const CONDITIONS: usize = 16;
+
+    /// `text`, cut to at most `most` characters; a cut text ends in an ellipsis.
+    pub fn clip(text: &str, most: usize) -> String {
+        if text.chars().count() <= most {
+            return text.to_owned();
+        }
+        text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    }
+}
+
+/// What Foresail last saw, decided and did.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PredictiveAutoscalerStatus {
+    /// Generation of the spec that this status belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The mode in force: the mode of the spec unless a pause, a conflict or an invalid spec holds it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mode")]
+    pub effective_mode: Option<Mode>,
+
+    /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+
+    /// Replicas as they are and as they should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<ReplicaStatus>,
+
+    /// What would have happened had Foresail been in charge (mode DryRun).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowStatus>,
+
+    /// Time from asking for a replica to it serving that is in use, as 3m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub lead_time: Option<String>,
+
+    /// The forecast and how well it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastStatus>,
+
+    /// What the replicas cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend: Option<SpendStatus>,
+
+    /// The last change of the replicas by Foresail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<LastChangeStatus>,
+
+    /// What the next decision must remember; for Foresail's own use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "opaque")]
+    pub memory: Option<serde_json::Value>,
+
+    /// The last decision, stage by stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionStatus>,
+}
+
+/// Replicas as they are and as they should be.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaStatus {
+    /// Replicas that the target asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
+    /// Replicas that serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<u32>,
+    /// What present demand asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reactive: Option<u32>,
+    /// What the forecast asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<u32>,
+    /// What stands after every rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+}
+
+/// What would have happened had Foresail been in charge.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowStatus {
+    /// Replicas it would ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
+    /// Replicas that would serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<u32>,
+    /// Share of demand that would have gone unserved, as 0.04%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub unserved_share: Option<String>,
+    /// Replica hours it would have used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub replica_hours: Option<String>,
+    /// What they would have cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cost: Option<String>,
+    /// Since when this is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub since: Option<jiff::Timestamp>,
+}
+
+/// The forecast and how well it does.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastStatus {
+    /// The forecasters that are combined, and how much each counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub experts: Vec<ExpertStatus>,
+    /// How much cheaper decisions by the forecast are than by present demand; above 0 is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub skill: Option<String>,
+    /// Share of samples that fell within the 90 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub coverage: Option<String>,
+    /// The highest demand within the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_peak: Option<NextPeakStatus>,
+    /// Whether the forecast is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<bool>,
+    /// When enough history will have been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub ready_from: Option<jiff::Timestamp>,
+}
+
+/// One forecaster.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpertStatus {
+    /// Its name.
+    #[schemars(length(max = 64))]
+    pub name: String,
+    /// How much it counts, 0 to 1.
+    #[schemars(length(max = 64))]
+    pub weight: String,
+}
+
+/// The highest demand within the horizon.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NextPeakStatus {
+    /// When it is expected.
+    #[schemars(schema_with = "instant")]
+    pub at: jiff::Timestamp,
+    /// Its median, in the unit of the metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub demand: Option<String>,
+    /// Replicas that it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+}
+
+/// What the replicas cost.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SpendStatus {
+    /// Cost of the present replicas for one hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub hourly: Option<String>,
+    /// What an hour may cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub max_per_hour: Option<String>,
+    /// Currency of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub currency: Option<String>,
+    /// Replicas that were withheld because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld_replicas: Option<u32>,
+}
+
+/// The last change of the replicas by Foresail.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastChangeStatus {
+    /// When.
+    #[schemars(schema_with = "instant")]
+    pub at: jiff::Timestamp,
+    /// Replicas before.
+    pub from: u32,
+    /// Replicas after.
+    pub to: u32,
+    /// Why, in one sentence.
+    #[schemars(length(max = 1_024))]
+    pub reason: String,
+}
+
+/// The last decision, stage by stage.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionStatus {
+    /// When it was made.
+    #[schemars(schema_with = "instant")]
+    pub at: jiff::Timestamp,
+    /// The decision in one sentence.
+    #[schemars(length(max = 1_024))]
+    pub summary: String,
+    /// The stage that had the last word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub bound_by: Option<String>,
+    /// The stages in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24))]
+    pub stages: Vec<StageStatus>,
+}
+
+/// One stage of a decision.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct StageStatus {
+    /// Name of the stage.
+    #[schemars(length(max = 64))]
+    pub stage: String,
+    /// Proposal before it, in replicas.
+    pub before: u32,
+    /// Proposal after it, in replicas.
+    pub after: u32,
+    /// What it did and why, with numbers.
+    #[schemars(length(max = 1_024))]
+    pub sentence: String,
+}
+
+fn opaque(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Kubernetes' conditions, every text bounded.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 316, "description": "Type of the condition."},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds."},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "description": "One word that says why."},
+                "message": {"type": "string", "maxLength": 32768, "description": "One sentence with numbers."},
+                "lastTransitionTime": {"type": "string", "format": "date-time", "maxLength": 40,
+                    "description": "When status last changed."},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0,
+                    "description": "Generation of the spec that it belongs to."},
+            },
+        },
+    })
+}

@@ -1,0 +1,5 @@
+//! Integration tests that need no cluster.
+
+mod admission;
+mod crds;
+mod manifests;
