@@ -4,6 +4,7 @@ mod combine;
 mod experts;
 mod features;
 mod kernels;
+mod lessons;
 mod levels;
 mod member;
 mod model;

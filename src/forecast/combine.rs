@@ -8,7 +8,8 @@
 
 use super::experts::{ALL, EXPERTS};
 use super::kernels::short;
-use super::member::{Lesson, Member};
+use super::lessons::Lesson;
+use super::member::Member;
 use super::quantiles::{LEVELS, N_LEVELS};
 
 /// Weights of the experts at each quantile level: not negative, summing to 1 over the experts present.
@@ -76,7 +77,7 @@ impl Evaluation {
 ///
 /// `placed`: for each expert its centre and size at every lesson, out of sample.
 pub(super) fn weigh(
-    members: &[Option<Member>; EXPERTS],
+    members: &[Option<Box<Member>>; EXPERTS],
     placed: &[Vec<(f64, f64)>; EXPERTS],
     lessons: &[Lesson],
     evaluation: &mut Evaluation,
@@ -100,7 +101,7 @@ pub(super) fn weigh(
 }
 
 fn verdicts(
-    members: &[Option<Member>; EXPERTS],
+    members: &[Option<Box<Member>>; EXPERTS],
     placed: &[Vec<(f64, f64)>; EXPERTS],
     lessons: &[Lesson],
 ) -> Vec<Verdict> {
@@ -130,7 +131,7 @@ fn losses(verdicts: &[Verdict]) -> [f64; EXPERTS] {
 }
 
 /// Start weights from the total losses; all that are without loss share when one is.
-fn shares(members: &[Option<Member>; EXPERTS], losses: &[f64; EXPERTS]) -> [f64; EXPERTS] {
+fn shares(members: &[Option<Box<Member>>; EXPERTS], losses: &[f64; EXPERTS]) -> [f64; EXPERTS] {
     let present = || losses.iter().zip(members).filter(|(_, member)| member.is_some()).map(|(loss, _)| *loss);
     let best = present().fold(f64::INFINITY, f64::min);
     let mut shares = [0.0; EXPERTS];

@@ -23,9 +23,11 @@ impl<'a> View<'a> {
     /// The view at the slot `last`, which sees nothing later. `None` when nothing was read in the day before it.
     pub(super) fn new(model: &'a Model, series: &Series, last: Slot, zone: TimeZone) -> Option<Self> {
         let day = usize::try_from(86_400_000 / series.block_span().millis().max(1)).unwrap_or(1) + 1;
+        let furthest = model.knots.last().map_or(0, |knot| usize::try_from(knot.ahead).unwrap_or(0));
+        let days_ahead = furthest / day + 1;
         let days = match model.rung {
             Ladder::Reactive | Ladder::ColdStart => 1,
-            Ladder::Daily => 9 + model.days_ahead(),
+            Ladder::Daily => 9 + days_ahead,
             Ladder::Weekly => 22,
         };
         let linear = Levels::new(series, last, days * day, zone).scaled(model.scale);
