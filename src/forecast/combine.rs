@@ -8,7 +8,8 @@
 
 use super::experts::{ALL, EXPERTS};
 use super::kernels::short;
-use super::lessons::Lesson;
+use super::lessons::{Lesson, scattered};
+use super::levels::Position;
 use super::member::Member;
 use super::quantiles::{LEVELS, N_LEVELS};
 
@@ -107,7 +108,11 @@ fn verdicts(
 ) -> Vec<Verdict> {
     let stride = lessons.len().div_ceil(LESSONS_MAX).max(1);
     let mut verdicts: Vec<Verdict> = Vec::with_capacity(LESSONS_MAX);
-    for (i, lesson) in lessons.iter().enumerate().rev().step_by(stride) {
+    let width = Position::try_from(stride).unwrap_or(1);
+    for cell in (0..lessons.len().div_ceil(stride)).rev() {
+        let offset = usize::try_from(scattered(Position::try_from(cell).unwrap_or(0), width)).unwrap_or(0);
+        let i = cell * stride + offset;
+        let Some(lesson) = lessons.get(i) else { continue };
         let mut opinions: Opinions = [None; EXPERTS];
         for (((opinion, member), places), expert) in opinions.iter_mut().zip(members).zip(placed).zip(&ALL) {
             *opinion = member.as_ref().zip(places.get(i)).map(|(m, &place)| m.spread_around(place, expert.space()));
