@@ -139,7 +139,7 @@ impl CapacityPerReplica {
         self.0
     }
 
-    /// This capacity used to `share` of its safe load: the AverageValue target of an HPA.
+    /// This capacity used to `share` of its safe load: the `AverageValue` target of an HPA.
     #[must_use]
     pub fn at(self, share: Share) -> Self {
         Self((self.0 * share.get()).max(1e-12))

@@ -87,7 +87,12 @@ pub(super) fn weigh(
     let losses = losses(&verdicts);
     let start = shares(members, &losses);
     let recent: f64 = verdicts.iter().map(|v| v.recency).sum();
-    let best = losses.iter().zip(members).filter(|(_, m)| m.is_some()).map(|(l, _)| *l).fold(f64::INFINITY, f64::min);
+    let best = losses
+        .iter()
+        .zip(members)
+        .filter(|(_, m)| m.is_some())
+        .map(|(l, _)| *l)
+        .fold(f64::INFINITY, f64::min);
     let unit = best / recent.max(f64::MIN_POSITIVE) / 11.0;
     let mut weights = [start.map(short); N_LEVELS];
     if unit > 0.0 && unit.is_finite() {
@@ -115,9 +120,14 @@ fn verdicts(
         let Some(lesson) = lessons.get(i) else { continue };
         let mut opinions: Opinions = [None; EXPERTS];
         for (((opinion, member), places), expert) in opinions.iter_mut().zip(members).zip(placed).zip(&ALL) {
-            *opinion = member.as_ref().zip(places.get(i)).map(|(m, &place)| m.spread_around(place, expert.space()));
+            *opinion =
+                member.as_ref().zip(places.get(i)).map(|(m, &place)| m.spread_around(place, expert.space()));
         }
-        verdicts.push(Verdict { actual: lesson.actual, opinions, recency: 0.5_f64.powf(lesson.age / HALF_LIFE) });
+        verdicts.push(Verdict {
+            actual: lesson.actual,
+            opinions,
+            recency: 0.5_f64.powf(lesson.age / HALF_LIFE),
+        });
     }
     verdicts.reverse();
     verdicts
@@ -202,7 +212,11 @@ pub(super) fn pool(opinions: &Opinions, weights: &Weights) -> [f64; N_LEVELS] {
 /// The weighted median of the experts' widths from the .05 to the .95 quantile.
 fn width(opinions: &Opinions, weights: &Weights) -> f64 {
     let widths = opinions.map(|opinion| {
-        opinion.map(|[_, low, .., high, _, _, _]: [f64; N_LEVELS]| if high.is_finite() { high - low } else { f64::MAX })
+        opinion.map(
+            |[_, low, .., high, _, _, _]: [f64; N_LEVELS]| {
+                if high.is_finite() { high - low } else { f64::MAX }
+            },
+        )
     });
     let [_, _, _, _, shares, ..] = weights;
     weighted_median(&widths, shares).max(0.0)

@@ -50,8 +50,6 @@ pub(super) mod at {
     pub(in crate::forecast) const LAST: usize = 0;
     pub(in crate::forecast) const RECENT: usize = 4;
     pub(in crate::forecast) const YESTERDAY: usize = 7;
-    pub(in crate::forecast) const YESTERDAY_NOW: usize = 14;
-    pub(in crate::forecast) const PROFILE: usize = 9;
     pub(in crate::forecast) const MEDIAN: usize = 10;
     pub(in crate::forecast) const PROFILE_NOW: usize = 12;
     pub(in crate::forecast) const LAST_WEEK: usize = 11;

@@ -28,14 +28,14 @@ const PRIOR_ERROR: f64 = 0.25;
 const PRIOR_SHAPE_LESSONS: f64 = 20.0;
 
 /// What an expert has learned for one knot.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Member {
     coefficients: [f32; FEATURES],
     spread: [f32; SPREADS],
     /// Mean size of the errors, in the expert's space.
     mean_error: f32,
     /// Quantiles of error / local size, at [`LEVELS`].
-    pub(super) errors: [f32; N_LEVELS],
+    errors: [f32; N_LEVELS],
 }
 
 impl Lesson {
@@ -123,10 +123,33 @@ impl Member {
             *term *= short(known);
         }
         // The fourth term is the level itself.
-        if let [_, _, _, term, ..] = &mut self.spread {
-            *term += short((1.0 - known) * prior);
-        }
+        let [_, _, _, of_level, ..] = &mut self.spread;
+        *of_level += short((1.0 - known) * prior);
         self.mean_error = short(known * f64::from(self.mean_error) + (1.0 - known) * prior * level);
+    }
+
+    /// All numbers but the mean error, for a checkpoint.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = f32> + '_ {
+        self.coefficients.iter().chain(&self.spread).chain(&self.errors).copied()
+    }
+
+    /// A member of what [`Self::numbers`] gave; `None` when there are too few.
+    pub(super) fn from_numbers(mean_error: f32, mut numbers: impl Iterator<Item = f32>) -> Option<Self> {
+        let mut member = Self {
+            coefficients: [0.0; FEATURES],
+            spread: [0.0; SPREADS],
+            mean_error: mean_error.max(0.0),
+            errors: [0.0; N_LEVELS],
+        };
+        for slot in member.coefficients.iter_mut().chain(&mut member.spread).chain(&mut member.errors) {
+            *slot = numbers.next()?;
+        }
+        Some(member)
+    }
+
+    /// The mean size of the errors, in the expert's space.
+    pub(super) fn mean_error(&self) -> f32 {
+        self.mean_error
     }
 
     /// Demand at [`LEVELS`] for a row of this expert's space.

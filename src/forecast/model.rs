@@ -1,12 +1,14 @@
 //! The fitted model: experts at up to two dozen knots over the horizon, and their weights.
 
-use super::combine::{Evaluation, Weights, weigh};
+use super::ExpertShare;
+use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
 use super::experts::{ALL, EXPERTS};
-use super::features::Ladder;
+use super::features::{Ladder, Row};
 use super::kernels::{count, float};
 use super::lessons::{Lesson, Material};
 use super::levels::Position;
 use super::member::Member;
+use super::quantiles::N_LEVELS;
 use crate::calendar::TimeZone;
 use crate::series::{Series, robust_maximum};
 
@@ -41,22 +43,60 @@ pub(super) struct Model {
     pub(super) coverage: [f64; 2],
 }
 
+impl Knot {
+    /// The pooled demand at the levels, for one target in both spaces, in units of the model's scale.
+    pub(super) fn quantiles(&self, linear: &Row, log: &Row) -> [f64; N_LEVELS] {
+        let mut opinions: Opinions = [None; EXPERTS];
+        for ((slot, member), expert) in opinions.iter_mut().zip(&self.members).zip(&ALL) {
+            let row = if expert.log { log } else { linear };
+            *slot = member.as_ref().map(|member| member.quantiles(row, expert.space()));
+        }
+        pool(&opinions, &self.weights)
+    }
+}
+
 impl Model {
     /// Fits all experts at all knots for forecasts of up to `horizon` steps. `None` while there is no sample.
     pub(super) fn fit(series: &Series, zone: TimeZone, horizon: usize) -> Option<Self> {
         let material = Material::new(series, zone)?;
         let end = material.linear.newest();
         let mut present: Vec<f64> = material.linear.present().collect();
-        let level = present.iter().sum::<f64>() / float(present.len().max(1));
         let bound = BOUND * robust_maximum(&mut present) * material.scale;
         let rung = material.rung(end);
         let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
         let knots = knots_of(blocks_ahead(horizon, series.factor()), material.linear.day())
             .into_iter()
-            .map(|ahead| fit_knot(ahead, rung, &material.lessons(&origins, ahead), level, &mut evaluation))
+            .map(|ahead| {
+                fit_knot(ahead, rung, &material.lessons(&origins, ahead), material.level, &mut evaluation)
+            })
             .collect();
         Some(Self { rung, scale: material.scale, bound, knots, coverage: evaluation.coverage() })
+    }
+}
+
+impl Model {
+    /// The experts with their weights, averaged over knots and levels, heaviest first.
+    pub(super) fn shares(&self) -> Vec<ExpertShare> {
+        let rows = || self.knots.iter().flat_map(|knot| &knot.weights);
+        let total = float(rows().count().max(1));
+        let mut shares: Vec<ExpertShare> = ALL
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| self.knots.iter().any(|knot| matches!(knot.members.get(*i), Some(Some(_)))))
+            .map(|(i, expert)| {
+                let sum: f64 = rows().filter_map(|weights| weights.get(i)).map(|w| f64::from(*w)).sum();
+                ExpertShare { name: expert.name, weight: sum / total }
+            })
+            .collect();
+        shares.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        shares
+    }
+
+    /// Bytes held outside of the struct itself.
+    pub(super) fn bytes(&self) -> usize {
+        let members = self.knots.iter().map(|knot| knot.members.iter().flatten().count()).sum::<usize>();
+        self.knots.capacity() * size_of::<Knot>() + members * size_of::<Member>()
     }
 }
 

@@ -1,12 +1,25 @@
 //! What a forecast is: for each step ahead, demand at eleven quantile levels.
 
-use crate::units::{Demand, Step, Timestamp};
+use crate::units::{Demand, Share, Step, Timestamp};
 
 /// How many quantile levels a forecast holds.
 pub const N_LEVELS: usize = 11;
 
 /// The quantile levels of every forecast (DESIGN 5).
 pub const LEVELS: [f64; N_LEVELS] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
+
+/// Probability below the first level.
+const BELOW: f64 = 0.01;
+
+/// Probability above the last level.
+const ABOVE: f64 = 0.001;
+
+/// Between two levels: `mass` of probability spread evenly from `low` to `high`.
+struct Segment {
+    low: f64,
+    high: f64,
+    mass: f64,
+}
 
 /// Demand at each of [`LEVELS`]: finite, not negative, rising.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +56,75 @@ impl Quantiles {
     fn tail_scale(&self) -> f64 {
         let [.., q99, _, q999] = self.0;
         (q999 - q99) / std::f64::consts::LN_10
+    }
+
+    /// The mean of the distribution that DESIGN 12 draws through the quantiles: linear between the levels, flat below
+    /// .01, exponential above .999.
+    pub fn mean(&self) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let inner: f64 = self.segments().map(|s| s.mass * f64::midpoint(s.low, s.high)).sum();
+        BELOW * lowest + inner + ABOVE * (highest + self.tail_scale())
+    }
+
+    /// Demand expected above `capacity`, `E[(x - capacity)+]`, for the distribution of [`Self::mean`].
+    pub fn expected_above(&self, capacity: f64) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let beta = self.tail_scale();
+        let tail = if capacity <= highest {
+            ABOVE * (highest + beta - capacity)
+        } else if beta > 0.0 {
+            ABOVE * beta * (-(capacity - highest) / beta).exp()
+        } else {
+            0.0
+        };
+        let inner: f64 = self
+            .segments()
+            .map(|s| {
+                if capacity <= s.low {
+                    s.mass * (f64::midpoint(s.low, s.high) - capacity)
+                } else if capacity < s.high {
+                    s.mass * (s.high - capacity).powi(2) / (2.0 * (s.high - s.low))
+                } else {
+                    0.0
+                }
+            })
+            .sum();
+        BELOW * (lowest - capacity).max(0.0) + inner + tail
+    }
+
+    /// The least capacity, in demand, that leaves at most the share `unserved` of the expected demand unserved:
+    /// `E[(x - a)+] <= unserved * E[x]` (DESIGN 12). In closed form, from the top segment down.
+    ///
+    /// A share under 1e-9 counts as 1e-9: an exponential tail has no end. No demand needs no capacity.
+    pub fn capacity_for_unserved(&self, unserved: Share) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let allowed = unserved.get().max(1e-9) * self.mean();
+        let beta = self.tail_scale();
+        let mut above = ABOVE * beta;
+        if allowed < above {
+            return (highest + beta * (above / allowed).ln()).min(f64::MAX);
+        }
+        let mut beyond = ABOVE;
+        for s in self.segments().rev() {
+            let width = s.high - s.low;
+            let next = above + beyond * width + s.mass * width / 2.0;
+            if allowed < next {
+                // above + beyond d + density d^2 / 2 = allowed, for d below the upper end.
+                let density = s.mass / width;
+                let spare = allowed - above;
+                return s.high - 2.0 * spare / (beyond + (beyond * beyond + 2.0 * density * spare).sqrt());
+            }
+            above = next;
+            beyond += s.mass;
+        }
+        (lowest - (allowed - above)).max(0.0)
+    }
+
+    fn segments(&self) -> impl DoubleEndedIterator<Item = Segment> + '_ {
+        self.0.windows(2).zip(LEVELS.windows(2)).filter_map(|(values, levels)| match (values, levels) {
+            ([low, high], [p, q]) => Some(Segment { low: *low, high: *high, mass: q - p }),
+            _ => None,
+        })
     }
 
     /// The value at `level`: linear between the levels, flat below .01, exponential above .999 (DESIGN 12).

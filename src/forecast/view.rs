@@ -1,13 +1,12 @@
 //! The present seen through a model: the features of one origin, and quantiles for any step after it.
 
-use super::combine::{Opinions, pool};
-use super::experts::{ALL, EXPERTS, LOG};
+use super::experts::LOG;
 use super::features::{Ladder, Origin};
 use super::levels::{Levels, Position};
-use super::model::{Knot, Model};
+use super::model::{BOUND, Knot, Model};
 use super::quantiles::{N_LEVELS, Quantiles};
 use crate::calendar::TimeZone;
-use crate::series::{Series, Slot};
+use crate::series::{Series, Slot, median};
 
 /// One origin.
 pub(super) struct View<'a> {
@@ -17,6 +16,8 @@ pub(super) struct View<'a> {
     linear_origin: Origin,
     log_origin: Origin,
     factor: Position,
+    /// In demand.
+    bound: f64,
 }
 
 impl<'a> View<'a> {
@@ -32,8 +33,12 @@ impl<'a> View<'a> {
         };
         let linear = Levels::new(series, last, days * day, zone).scaled(model.scale);
         let log = linear.in_space(LOG);
+        // A level that is new since the fit may be followed up, once three readings say so.
+        let mut newest: Vec<f64> = (0..3).filter_map(|n| linear.reading(linear.newest() - n)).collect();
+        let bound = model.bound.max(BOUND * median(&mut newest) * model.scale);
         Some(Self {
             model,
+            bound,
             linear_origin: Origin::new(&linear, linear.newest(), model.rung)?,
             log_origin: Origin::new(&log, log.newest(), model.rung)?,
             linear,
@@ -77,14 +82,7 @@ impl<'a> View<'a> {
         let rung = self.model.rung;
         let linear = self.linear_origin.row(&self.linear, ahead, rung);
         let log = self.log_origin.row(&self.log, ahead, rung);
-        let at = |knot: &Knot| {
-            let mut opinions: Opinions = [None; EXPERTS];
-            for ((slot, member), expert) in opinions.iter_mut().zip(&knot.members).zip(&ALL) {
-                let row = if expert.log { &log } else { &linear };
-                *slot = member.as_ref().map(|member| member.quantiles(row, expert.space()));
-            }
-            pool(&opinions, &knot.weights)
-        };
+        let at = |knot: &Knot| knot.quantiles(&linear, &log);
         let knots = &self.model.knots;
         let after = knots.iter().find(|knot| knot.ahead >= ahead).or(knots.last());
         let before = knots.iter().rev().find(|knot| knot.ahead <= ahead).or(knots.first());
@@ -99,7 +97,7 @@ impl<'a> View<'a> {
 
     /// In demand, within bounds, rising.
     fn finish(&self, raw: &[f64; N_LEVELS]) -> Quantiles {
-        let bound = self.model.bound;
+        let bound = self.bound;
         let demand =
             raw.map(|v| if v.is_finite() { (v * self.model.scale).clamp(0.0, bound) } else { bound });
         Quantiles::sorted(demand)
