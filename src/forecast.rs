@@ -1,30 +1,45 @@
 //! Probabilistic forecasts of one demand series.
+//!
+//! ```text
+//! Series -> Levels -> Material -> lessons -> Member (one expert at one knot) -> weights -> Model     at a refit
+//! Series -> Levels -> Origin -> rows -> every member's quantiles -> pool -> QuantileForecast         at any time
+//! ```
+//!
+//! Seven experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
+//! seasonal naive, day and week profile, and three ridge regressions, on demand or on its logarithm. For each knot
+//! ahead every expert's errors on past targets, divided by a local size of errors, give its quantiles (`member`); the
+//! experts' quantiles are averaged with weights learned from their pinball loss (`combine`). Errors and losses are
+//! always taken on time blocks that the coefficients have not seen.
+//!
+//! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features only.
 
 mod checkpoint;
 mod combine;
 mod experts;
 mod features;
 mod kernels;
+mod lessons;
 mod levels;
 mod member;
 mod model;
 mod quantiles;
 pub mod request;
-pub mod trust;
-mod upkeep;
+mod trust;
 mod view;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::{Checkpoint, RestoreError};
 pub use features::Ladder;
 pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};
 pub use trust::{Trust, TrustQuestion, TrustState};
-pub use upkeep::Summary;
 
 use crate::calendar::TimeZone;
-use crate::series::Series;
-use crate::units::{Span, Step, Timestamp};
+use crate::series::{Sample, Series, Slot};
+use crate::units::{Demand, Share, Span, Step, Timestamp};
 use model::Model;
 use view::View;
+
+/// How long before a step [`Forecaster::p05_30_min_ago`] looks at it (DESIGN 4, stage 5).
+const HALF_HOUR: Span = Span::from_minutes(30);
 
 /// What a forecaster needs to know beforehand.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,40 +54,131 @@ pub struct ForecastConfig {
     pub horizon_steps: usize,
 }
 
-/// All state of one metric: its history and the model fitted to it.
+/// All state of one metric: its history and the model fitted to it. Within 64 KiB for 28 days and an hour ahead.
 #[derive(Clone, Debug)]
 pub struct Forecaster {
     config: ForecastConfig,
     series: Series,
     model: Option<Model>,
-    earlier: upkeep::Earlier,
+    /// Slots of history at the last fit.
+    fitted: Slot,
+}
+
+/// One expert's part in the forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpertShare {
+    /// The expert's name.
+    pub name: &'static str,
+    /// Its weight, averaged over distances and quantile levels: 0 .. 1.
+    pub weight: f64,
+}
+
+/// What status shows of a forecaster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The experts that take part, heaviest first.
+    pub experts: Vec<ExpertShare>,
+    /// Share of past targets that the pooled .9 quantile covered.
+    pub coverage_90: Share,
+    /// Share of past targets that the pooled .99 quantile covered.
+    pub coverage_99: Share,
+    /// Readings held; averaged ones count once a block.
+    pub samples: usize,
+    /// How far up the ladder the history reached at the last fit.
+    pub rung: Ladder,
+    /// When the next rung can be reached at the earliest; `None` on the last one, or while there is no sample.
+    pub ready_from: Option<Timestamp>,
 }
 
 impl Forecaster {
     /// A forecaster that knows nothing.
     pub fn new(config: ForecastConfig) -> Self {
-        Self {
-            series: Series::new(config.step, config.history),
-            model: None,
-            earlier: upkeep::Earlier::default(),
-            config,
-        }
+        Self { series: Series::new(config.step, config.history), model: None, fitted: 0, config }
     }
 
-    /// The first fit from history.
+    /// The first fit from history: `samples` in any order, a later one of the same slot replacing an earlier one.
+    /// Values that are no demand (negative, not finite) are dropped.
     pub fn learn(config: ForecastConfig, samples: &[(Timestamp, f64)]) -> Self {
         let mut forecaster = Self::new(config);
         for &(at, value) in samples {
             forecaster.series.push(at, value, false);
         }
         forecaster.refit();
-        forecaster.look_back();
         forecaster
     }
 
-    /// Fits the model again.
+    /// Takes one new sample; `None` is a gap. Later forecasts are those that the sample in the history would have
+    /// given, but for coefficients, which stay until [`Self::refit`].
+    ///
+    /// `censored`: the target was saturated, so that demand was at least `value`; it is never learned as the value.
+    pub fn observe(&mut self, at: Timestamp, value: Option<f64>, censored: bool) {
+        let Some(value) = value else { return };
+        let taken = self.series.push(at, value, censored);
+        if taken && self.model.is_none() {
+            self.refit();
+        }
+    }
+
+    /// Fits everything again to the history held. The caller does so at 00:00 UTC, and when [`Self::has_outgrown`].
     pub fn refit(&mut self) {
         self.model = Model::fit(&self.series, self.config.zone, self.config.horizon_steps);
+        self.fitted = self.slots();
+    }
+
+    /// Whether the history is twice as long as at the last fit, and a refit worth while before the next midnight.
+    pub fn has_outgrown(&self) -> bool {
+        self.slots() >= self.fitted.max(1).saturating_mul(2)
+    }
+
+    /// The forecast from the newest sample: steps 1 to the horizon. `None` while there is no sample.
+    pub fn forecast(&self) -> Option<QuantileForecast> {
+        let newest = self.series.newest()?;
+        let steps = self.view(newest)?.steps(1, self.config.horizon_steps);
+        Some(QuantileForecast { newest: self.series.time(newest), step: self.config.step, steps })
+    }
+
+    /// The start and value of the newest sample, also of a censored one.
+    pub fn newest(&self) -> Option<(Timestamp, f64)> {
+        let slot = self.series.newest()?;
+        Some((self.series.time(slot), self.series.sample(slot).reading()?))
+    }
+
+    /// The highest demand over `span` from the same local time on every past day held; `None` when there is none.
+    /// Days older than two count by their means over five minutes.
+    pub fn same_hours_maximum(&self, at: Timestamp, span: Span) -> Option<Demand> {
+        let oldest = self.series.time(self.series.oldest());
+        let offsets = self.config.zone.offsets(oldest, at);
+        let days = u32::try_from(at.since(oldest).millis() / 86_400_000 + 1).unwrap_or(u32::MAX);
+        let mut highest: Option<f64> = None;
+        for day in 1..=days {
+            let start = offsets.days_before(at, day);
+            for slot in self.series.slot(start)..=self.series.slot(start.plus(span)) {
+                if self.series.time(slot) >= start.plus(span).max(start.plus(self.config.step.span())) {
+                    break;
+                }
+                let reading =
+                    self.series.sample(slot).reading().or_else(|| self.series.block(slot).reading());
+                highest = highest.into_iter().chain(reading).reduce(f64::max);
+            }
+        }
+        highest.and_then(Demand::new)
+    }
+
+    /// The .05 quantile for the step that contains `now`, as forecast from the newest sample at least 30 minutes
+    /// earlier. `None` when nothing was read in the half hour before that.
+    pub fn p05_30_min_ago(&self, now: Timestamp) -> Option<Demand> {
+        let target = self.series.slot(now);
+        let back = Slot::try_from(self.config.step.steps_covering(HALF_HOUR)).unwrap_or(1);
+        let origin = (target - 2 * back..=target - back)
+            .rev()
+            .find(|&slot| self.series.sample(slot).reading().is_some())?;
+        let ahead = usize::try_from(target - origin).ok()?;
+        self.view(origin)?.steps(ahead, ahead).first().map(|quantiles| quantiles.at(0.05))
+    }
+
+    /// Whether the forecast would have decided better than its rivals; a few milliseconds.
+    pub fn trust(&self, question: &TrustQuestion) -> Trust {
+        trust::measure(&self.series, self.config.zone, question)
     }
 
     /// How far up the ladder the history reached at the last fit.
@@ -80,11 +186,94 @@ impl Forecaster {
         self.model.as_ref().map_or(Ladder::Reactive, |model| model.rung)
     }
 
-    /// The forecast from the newest sample.
-    pub fn forecast(&self) -> Option<QuantileForecast> {
-        let newest = self.series.newest()?;
-        let view = View::new(self.model.as_ref()?, &self.series, newest, self.config.zone)?;
-        let steps = view.steps(1, self.config.horizon_steps);
-        Some(QuantileForecast { newest: self.series.time(newest), step: self.config.step, steps })
+    /// What status shows.
+    pub fn summary(&self) -> Summary {
+        let rung = self.rung();
+        let coverage = self.model.as_ref().map_or([0.0; 2], |model| model.coverage);
+        let [coverage_90, coverage_99] = coverage.map(|c| Share::new(c).unwrap_or(Share::from_percent(0)));
+        let needed = match rung {
+            Ladder::Reactive | Ladder::ColdStart => Some(Span::from_hours(2 * 24)),
+            Ladder::Daily => Some(Span::from_hours(14 * 24)),
+            Ladder::Weekly => None,
+        };
+        let oldest = self.series.newest().map(|_| self.series.time(self.series.oldest()));
+        Summary {
+            experts: self.model.as_ref().map_or_else(Vec::new, Model::shares),
+            coverage_90,
+            coverage_99,
+            samples: self.samples_held(),
+            rung,
+            ready_from: oldest.zip(needed).map(|(oldest, needed)| oldest.plus(needed)),
+        }
+    }
+
+    /// What survives a restart; `None` while there is no model.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        Checkpoint::new(&self.series, self.model.as_ref()?)
+    }
+
+    /// A forecaster from a checkpoint and whatever history could be read again, in time order.
+    ///
+    /// The stored model is used as long as less than half of the stored history could be read; otherwise all is
+    /// fitted again.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the checkpoint is not this version's or not of this grid: use [`Self::learn`].
+    pub fn restore(
+        config: ForecastConfig,
+        checkpoint: &Checkpoint,
+        recent: &[(Timestamp, f64)],
+    ) -> Result<Self, RestoreError> {
+        checkpoint.check(config.step)?;
+        let model = checkpoint.model()?;
+        let mut forecaster = Self::new(config);
+        let first = recent.first().map_or(checkpoint.end(), |(at, _)| *at);
+        let stored = checkpoint.samples(forecaster.config.step, first);
+        let mut oldest = None;
+        for (at, value) in stored {
+            oldest = oldest.or(Some(at));
+            forecaster.series.push(at, value, false);
+        }
+        for &(at, value) in recent {
+            forecaster.series.push(at, value, false);
+        }
+        let read = recent.last().map_or(Span::ZERO, |(last, _)| last.since(first));
+        let kept = checkpoint.end().since(oldest.unwrap_or(first));
+        if read.millis() >= kept.millis() / 2 {
+            forecaster.refit();
+        } else {
+            forecaster.model = Some(model);
+            forecaster.fitted = forecaster.slots();
+        }
+        Ok(forecaster)
+    }
+
+    /// Bytes held, without what the allocator adds.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.series.bytes() + self.model.as_ref().map_or(0, Model::bytes)
+    }
+
+    fn view(&self, origin: Slot) -> Option<View<'_>> {
+        View::new(self.model.as_ref()?, &self.series, origin, self.config.zone)
+    }
+
+    /// Slots from the oldest to the newest.
+    fn slots(&self) -> Slot {
+        self.series.newest().map_or(0, |newest| newest - self.series.oldest() + 1)
+    }
+
+    fn samples_held(&self) -> usize {
+        let Some(newest) = self.series.newest() else { return 0 };
+        let held = |slot: &Slot| !matches!(self.series.sample(*slot), Sample::Gap);
+        let fine = (self.series.oldest_fine()..=newest).filter(held).count();
+        let stride = usize::try_from(self.series.factor()).unwrap_or(1);
+        let averaged = (self.series.oldest()..self.series.oldest_fine())
+            .step_by(stride)
+            .filter(|slot| !matches!(self.series.block(*slot), Sample::Gap))
+            .count();
+        fine + averaged
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,6 +154,11 @@ impl Series {
         if self.blocks.is_empty() { fine } else { fine.min(blocks) }
     }
 
+    /// The oldest slot that is kept as single samples; 0 while there is none.
+    pub fn oldest_fine(&self) -> Slot {
+        self.newest.map_or(0, |newest| newest + 1 - length(self.fine.len()))
+    }
+
     /// Puts a reading on the grid; a later reading of the same slot replaces an earlier one.
     ///
     /// Returns false when it was dropped: not finite, negative, beyond 1e30, or older than what is kept. A late one

@@ -1,157 +1,233 @@
-//! A checkpoint: two weeks of the history in quarter-hours, small enough for an object of the cluster.
+//! What survives a restart while the metric source is down: two weeks of half hours and the best of the fitted model,
+//! in at most 8 KiB of JSON.
 //!
-//! Coefficients without the levels they apply to forecast nothing, so what is kept is the levels; the fit is repeated
-//! from them. Each is stored in 16 bits, relative to the largest.
+//! After a restart the history is read again; only where that fails the forecasts come from here. Everything is
+//! stored as whole numbers of thousandths, which is as exact as two weeks of half hours deserve.
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForecastConfig, Forecaster};
-use crate::units::{Span, Timestamp};
+use super::experts::{ALL, EXPERTS};
+use super::features::Ladder;
+use super::kernels::{count, float, integer, short};
+use super::levels::Position;
+use super::member::Member;
+use super::model::{Knot, Model};
+use super::quantiles::N_LEVELS;
+use crate::series::{Sample, Series};
+use crate::units::{Span, Step, Timestamp};
 
-/// The form of the stored text; another one is relearnt.
+/// The version that is written, and the only one that is read.
 const VERSION: u32 = 1;
-/// The grid of the stored levels.
-const QUARTER: Span = Span::from_minutes(15);
-/// Levels that are stored: two weeks of quarter-hours, 5.4 KB as text.
-const LEVELS_MAX: i64 = 14 * 96;
-/// Stands for a gap; real levels are `0 ..= GAP - 1`.
-const GAP: u16 = u16::MAX;
 
-/// What a forecaster must not lose.
+/// Half hours kept: two weeks, so that a weekly season stays usable.
+const BINS: u32 = 14 * 48;
+
+/// The grid of the stored history.
+const BIN: Span = Span::from_minutes(30);
+
+/// Knots and experts that are kept: four times three hold all of the weight that matters within 3 KiB.
+const KNOTS: usize = 4;
+const EXPERTS_KEPT: usize = 3;
+
+/// Thousandths in one.
+const UNIT: f64 = 1000.0;
+
+/// Why a checkpoint cannot be used: the history has to be learned again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Written by another version of the program.
+    #[error("the checkpoint has version {0}, this program reads {VERSION}: the forecast is learned again")]
+    Version(u32),
+    /// Written for another grid.
+    #[error("the checkpoint has a step of {0} s, the metric another: the forecast is learned again")]
+    Step(u32),
+    /// Not what this program writes.
+    #[error("the checkpoint holds no usable model: the forecast is learned again")]
+    Content,
+}
+
+/// A forecaster in at most 8 KiB of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    v: u32,
-    /// Start of the first level, in milliseconds since the Unix epoch.
-    start: i64,
-    /// The largest level, which all are relative to.
-    largest: f64,
-    /// Four hexadecimal digits a level.
-    levels: String,
+    version: u32,
+    step_seconds: u32,
+    /// Start of the first half hour.
+    start: Timestamp,
+    /// Demand in one thousandth of the counts in `history`.
+    resolution: f64,
+    /// Means of half hours; null where nothing was read.
+    history: Vec<Option<u16>>,
+    rung: Ladder,
+    scale: f64,
+    bound: f64,
+    coverage: [f64; 2],
+    knots: Vec<StoredKnot>,
 }
 
-/// Why a checkpoint cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CheckpointError {
-    /// It was written by another version.
-    #[error("the checkpoint has version {0}, this program reads {VERSION}: the history is learned again")]
-    Version(u32),
-    /// It is damaged.
-    #[error("the checkpoint is damaged: the history is learned again")]
-    Damaged,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StoredKnot {
+    ahead: Position,
+    members: Vec<StoredMember>,
 }
 
-impl Forecaster {
-    /// What to keep.
-    pub fn checkpoint(&self) -> Checkpoint {
-        let quarter = QUARTER.millis().cast_signed();
-        let end = self.series.newest().map_or(0, |slot| self.series.time(slot).millis().div_euclid(quarter));
-        let start = (end - LEVELS_MAX) * quarter;
-        let levels: Vec<Option<f64>> = (0..LEVELS_MAX)
-            .map(|i| Timestamp::from_millis(start + i * quarter))
-            .map(|at| self.series.block(self.series.slot(at)).reading())
+/// One expert: its name, thousandths of its numbers and of its weight at each level.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StoredMember {
+    name: String,
+    mean_error: f32,
+    numbers: Vec<i32>,
+    weights: Vec<u16>,
+}
+
+impl Checkpoint {
+    pub(super) fn new(series: &Series, model: &Model) -> Option<Self> {
+        let newest = series.time(series.newest()?);
+        let end = bin_start(newest).plus(BIN);
+        let start = end.minus(Span::from_millis(BIN.millis() * u64::from(BINS)));
+        let means: Vec<Option<f64>> = (0..BINS)
+            .map(|bin| mean_over(series, start.plus(Span::from_millis(BIN.millis() * u64::from(bin)))))
             .collect();
-        let largest = levels.iter().flatten().copied().fold(0.0, f64::max);
-        let text = levels.iter().map(|level| format!("{:04x}", pack(*level, largest))).collect();
-        Checkpoint { v: VERSION, start, largest, levels: text }
+        let highest = means.iter().flatten().copied().fold(0.0, f64::max);
+        let resolution = if highest > 0.0 { highest / UNIT } else { 1.0 };
+        Some(Self {
+            version: VERSION,
+            step_seconds: series.step().seconds(),
+            start,
+            resolution,
+            history: means
+                .iter()
+                .map(|mean| mean.map(|mean| thousandths_u16(mean / highest.max(f64::MIN_POSITIVE))))
+                .collect(),
+            rung: model.rung,
+            scale: model.scale,
+            bound: model.bound,
+            coverage: model.coverage,
+            knots: kept_knots(model).map(StoredKnot::new).collect(),
+        })
     }
 
-    /// A forecaster from what was kept and whatever has been read since.
-    ///
-    /// # Errors
-    /// [`CheckpointError`] for another version or a damaged text.
-    pub fn restore(
-        config: ForecastConfig,
-        checkpoint: &Checkpoint,
-        recent: &[(Timestamp, f64)],
-    ) -> Result<Self, CheckpointError> {
-        let Checkpoint { v, start, largest, levels } = checkpoint;
-        if *v != VERSION {
-            return Err(CheckpointError::Version(*v));
+    /// Refuses what another version or another grid wrote.
+    pub(super) fn check(&self, step: Step) -> Result<(), RestoreError> {
+        if self.version != VERSION {
+            return Err(RestoreError::Version(self.version));
         }
-        if !largest.is_finite() || *largest < 0.0 || levels.len() % 4 != 0 || !levels.is_ascii() {
-            return Err(CheckpointError::Damaged);
+        if self.step_seconds != step.seconds() {
+            return Err(RestoreError::Step(self.step_seconds));
         }
-        let step = config.step.span();
-        let mut samples: Vec<(Timestamp, f64)> = Vec::new();
-        for (digits, i) in levels.as_bytes().chunks(4).zip(0_i64..) {
-            let digits = std::str::from_utf8(digits).map_err(|_| CheckpointError::Damaged)?;
-            let stored = u16::from_str_radix(digits, 16).map_err(|_| CheckpointError::Damaged)?;
-            if stored == GAP {
-                continue;
-            }
-            let level = f64::from(stored) / f64::from(GAP - 1) * largest;
-            let first = Timestamp::from_millis(start.saturating_add(i * QUARTER.millis().cast_signed()));
-            let mut at = first;
-            while at < first.plus(QUARTER) {
-                samples.push((at, level));
-                at = at.plus(step);
-            }
+        let numbers = [self.scale, self.bound, self.resolution];
+        let usable = numbers.iter().all(|n| n.is_finite() && *n >= 0.0) && self.scale > 0.0;
+        if usable && self.history.len() <= usize::try_from(BINS).unwrap_or(0) {
+            Ok(())
+        } else {
+            Err(RestoreError::Content)
         }
-        samples.extend_from_slice(recent);
-        Ok(Self::learn(config, &samples))
+    }
+
+    /// The stored history as samples on the grid `step`, each half hour level, up to `until`.
+    pub(super) fn samples(
+        &self,
+        step: Step,
+        until: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, f64)> + '_ {
+        let per_bin = BIN.millis().div_ceil(step.span().millis()).max(1);
+        self.history.iter().zip(0_u64..).filter_map(|(mean, bin)| Some((*mean.as_ref()?, bin))).flat_map(
+            move |(mean, bin)| {
+                (0..per_bin)
+                    .map(move |i| {
+                        let after = bin * BIN.millis() + i * step.span().millis();
+                        (self.start.plus(Span::from_millis(after)), f64::from(mean) * self.resolution)
+                    })
+                    .filter(move |(at, _)| *at < until)
+            },
+        )
+    }
+
+    /// How much history is stored, to the end of the last half hour.
+    pub(super) fn end(&self) -> Timestamp {
+        self.start.plus(Span::from_millis(
+            BIN.millis().saturating_mul(u64::try_from(self.history.len()).unwrap_or(0)),
+        ))
+    }
+
+    /// The stored model.
+    pub(super) fn model(&self) -> Result<Model, RestoreError> {
+        let knots: Option<Vec<Knot>> = self.knots.iter().map(StoredKnot::restore).collect();
+        let knots = knots.filter(|knots| !knots.is_empty()).ok_or(RestoreError::Content)?;
+        Ok(Model { rung: self.rung, scale: self.scale, bound: self.bound, knots, coverage: self.coverage })
     }
 }
 
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "within 0 ..= 65534 by the clamp"
-)]
-fn pack(level: Option<f64>, largest: f64) -> u16 {
-    match level {
-        Some(level) if largest > 0.0 => {
-            (level / largest * f64::from(GAP - 1)).round().clamp(0.0, 65_534.0) as u16
-        }
-        Some(_) => 0,
-        None => GAP,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::calendar::TimeZone;
-    use crate::units::Step;
-
-    #[test]
-    fn a_checkpoint_is_small_and_forecasts_nearly_as_before() {
-        let config = ForecastConfig {
-            step: Step::MINUTE,
-            history: Span::from_hours(28 * 24),
-            zone: TimeZone::UTC,
-            horizon_steps: 60,
-        };
-        let samples: Vec<(Timestamp, f64)> = (0..20 * 1440)
-            .map(|i| {
-                let day = (f64::from(i) / 1440.0 * std::f64::consts::TAU).sin();
-                (Timestamp::from_seconds(1_700_006_400 + i64::from(i) * 60), 1000.0 + 600.0 * day)
+impl StoredKnot {
+    fn new(knot: &Knot) -> Self {
+        let weight = |expert: usize| knot.weights.iter().filter_map(|level| level.get(expert)).sum::<f32>();
+        let mut order: Vec<usize> =
+            (0..EXPERTS).filter(|&e| matches!(knot.members.get(e), Some(Some(_)))).collect();
+        order.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)));
+        let members = order
+            .into_iter()
+            .take(EXPERTS_KEPT)
+            .filter_map(|e| {
+                let member = knot.members.get(e)?.as_ref()?;
+                Some(StoredMember {
+                    name: ALL.get(e)?.name.to_owned(),
+                    mean_error: member.mean_error(),
+                    numbers: member.numbers().map(|number| integer(f64::from(number) * UNIT)).collect(),
+                    weights: knot
+                        .weights
+                        .iter()
+                        .filter_map(|w| Some(thousandths_u16(f64::from(*w.get(e)?))))
+                        .collect(),
+                })
             })
             .collect();
-        let whole = Forecaster::learn(config.clone(), &samples);
-        let kept = whole.checkpoint();
-        let text = serde_json::to_string(&kept).unwrap();
-        assert!(text.len() <= 8 * 1024, "{} bytes", text.len());
-        let restored =
-            Forecaster::restore(config.clone(), &serde_json::from_str(&text).unwrap(), &[]).unwrap();
-        let median = |forecaster: &Forecaster, i: usize| {
-            let forecast = forecaster.forecast().unwrap();
-            forecast
-                .at(forecast.newest.plus(Span::from_minutes(u64::try_from(i).unwrap())))
-                .unwrap()
-                .at(0.5)
-                .get()
-        };
-        for i in [15, 30, 60] {
-            let (before, after) = (median(&whole, i), median(&restored, i));
-            assert!((before - after).abs() < 0.1 * before, "{i} min ahead: {before} and {after}");
-        }
-        let other = Checkpoint { v: 99, ..kept.clone() };
-        assert_eq!(
-            Forecaster::restore(config.clone(), &other, &[]).err(),
-            Some(CheckpointError::Version(99))
-        );
-        let damaged = Checkpoint { levels: "zzzz".into(), ..kept };
-        assert_eq!(Forecaster::restore(config, &damaged, &[]).err(), Some(CheckpointError::Damaged));
+        Self { ahead: knot.ahead, members }
     }
+
+    fn restore(&self) -> Option<Knot> {
+        let mut knot = Knot {
+            ahead: self.ahead,
+            members: [const { None }; EXPERTS],
+            weights: [[0.0; EXPERTS]; N_LEVELS],
+        };
+        for stored in &self.members {
+            let expert = ALL.iter().position(|expert| expert.name == stored.name)?;
+            let numbers = stored.numbers.iter().map(|n| short(f64::from(*n) / UNIT));
+            *knot.members.get_mut(expert)? =
+                Some(Box::new(Member::from_numbers(stored.mean_error, numbers)?));
+            for (level, weight) in knot.weights.iter_mut().zip(&stored.weights) {
+                *level.get_mut(expert)? = short((f64::from(*weight) / UNIT).max(1e-6));
+            }
+        }
+        (!self.members.is_empty()).then_some(knot)
+    }
+}
+
+/// The first and the last knot, and those between in even distances.
+fn kept_knots(model: &Model) -> impl Iterator<Item = &Knot> {
+    let last = model.knots.len().saturating_sub(1);
+    let kept = KNOTS.min(model.knots.len());
+    (0..kept).filter_map(move |i| model.knots.get(if kept < 2 { 0 } else { i * last / (kept - 1) }))
+}
+
+fn bin_start(at: Timestamp) -> Timestamp {
+    let bin = BIN.millis().cast_signed();
+    Timestamp::from_millis(at.millis().div_euclid(bin).saturating_mul(bin))
+}
+
+/// The mean of the blocks that start in the half hour from `start`, or of the one that holds it.
+fn mean_over(series: &Series, start: Timestamp) -> Option<f64> {
+    let (first, end) = (series.slot(start), series.slot(start.plus(BIN)).max(series.slot(start) + 1));
+    let stride = usize::try_from(series.factor()).unwrap_or(1);
+    let values: Vec<f64> = (first..end)
+        .step_by(stride)
+        .filter_map(|slot| match series.block(slot) {
+            Sample::Value(value) => Some(value),
+            Sample::Gap | Sample::Censored(_) => None,
+        })
+        .collect();
+    if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / float(values.len())) }
+}
+
+fn thousandths_u16(share: f64) -> u16 {
+    u16::try_from(count((share * UNIT).round())).unwrap_or(u16::MAX)
 }

@@ -8,7 +8,9 @@
 
 use super::experts::{ALL, EXPERTS};
 use super::kernels::short;
-use super::member::{Lesson, Member};
+use super::lessons::{Lesson, scattered};
+use super::levels::Position;
+use super::member::Member;
 use super::quantiles::{LEVELS, N_LEVELS};
 
 /// Weights of the experts at each quantile level: not negative, summing to 1 over the experts present.
@@ -76,7 +78,7 @@ impl Evaluation {
 ///
 /// `placed`: for each expert its centre and size at every lesson, out of sample.
 pub(super) fn weigh(
-    members: &[Option<Member>; EXPERTS],
+    members: &[Option<Box<Member>>; EXPERTS],
     placed: &[Vec<(f64, f64)>; EXPERTS],
     lessons: &[Lesson],
     evaluation: &mut Evaluation,
@@ -105,13 +107,17 @@ pub(super) fn weigh(
 }
 
 fn verdicts(
-    members: &[Option<Member>; EXPERTS],
+    members: &[Option<Box<Member>>; EXPERTS],
     placed: &[Vec<(f64, f64)>; EXPERTS],
     lessons: &[Lesson],
 ) -> Vec<Verdict> {
     let stride = lessons.len().div_ceil(LESSONS_MAX).max(1);
     let mut verdicts: Vec<Verdict> = Vec::with_capacity(LESSONS_MAX);
-    for (i, lesson) in lessons.iter().enumerate().rev().step_by(stride) {
+    let width = Position::try_from(stride).unwrap_or(1);
+    for cell in (0..lessons.len().div_ceil(stride)).rev() {
+        let offset = usize::try_from(scattered(Position::try_from(cell).unwrap_or(0), width)).unwrap_or(0);
+        let i = cell * stride + offset;
+        let Some(lesson) = lessons.get(i) else { continue };
         let mut opinions: Opinions = [None; EXPERTS];
         for (((opinion, member), places), expert) in opinions.iter_mut().zip(members).zip(placed).zip(&ALL) {
             *opinion =
@@ -140,7 +146,7 @@ fn losses(verdicts: &[Verdict]) -> [f64; EXPERTS] {
 }
 
 /// Start weights from the total losses; all that are without loss share when one is.
-fn shares(members: &[Option<Member>; EXPERTS], losses: &[f64; EXPERTS]) -> [f64; EXPERTS] {
+fn shares(members: &[Option<Box<Member>>; EXPERTS], losses: &[f64; EXPERTS]) -> [f64; EXPERTS] {
     let present = || losses.iter().zip(members).filter(|(_, member)| member.is_some()).map(|(loss, _)| *loss);
     let best = present().fold(f64::INFINITY, f64::min);
     let mut shares = [0.0; EXPERTS];

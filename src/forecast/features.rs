@@ -6,13 +6,16 @@ use super::levels::{Levels, Position};
 use crate::series::median;
 
 /// How many features a row has. Unused ones are 0 and get no coefficient.
-pub(super) const FEATURES: usize = 22;
+pub(super) const FEATURES: usize = 25;
 
 /// How many numbers explain the size of the error.
 pub(super) const SPREADS: usize = 6;
 
 /// Days that a day profile looks back.
 const PROFILE_DAYS: u32 = 7;
+
+/// Hours that an hour profile looks back.
+const PROFILE_HOURS: Position = 6;
 
 /// The furthest that a target may lie ahead: a week of silence and a week's horizon, and a day.
 pub(super) const AHEAD_DAYS_MAX: u32 = 15;
@@ -47,8 +50,6 @@ pub(super) mod at {
     pub(in crate::forecast) const LAST: usize = 0;
     pub(in crate::forecast) const RECENT: usize = 4;
     pub(in crate::forecast) const YESTERDAY: usize = 7;
-    pub(in crate::forecast) const YESTERDAY_NOW: usize = 14;
-    pub(in crate::forecast) const PROFILE: usize = 9;
     pub(in crate::forecast) const MEDIAN: usize = 10;
     pub(in crate::forecast) const PROFILE_NOW: usize = 12;
     pub(in crate::forecast) const LAST_WEEK: usize = 11;
@@ -75,6 +76,8 @@ pub(super) struct Origin {
     yesterday_now: f64,
     yesterday_recent: f64,
     week_now: f64,
+    /// The mean of this minute of earlier hours.
+    hours_now: f64,
     jitter: f64,
 }
 
@@ -106,6 +109,7 @@ impl Origin {
             yesterday_now: base,
             yesterday_recent: base,
             week_now: base,
+            hours_now: same_minutes(levels, position, position).mean.unwrap_or(m6),
             jitter: (last - before).abs() + (before - before2).abs(),
         };
         if rung >= Ladder::Daily {
@@ -126,6 +130,7 @@ impl Origin {
     pub(super) fn row(&self, levels: &Levels, ahead: Position, rung: Ladder) -> Row {
         let target = self.position + ahead;
         let season = Season::new(levels, self, target, rung);
+        let hours = same_minutes(levels, self.position, target);
         let [last, before, before2, m3, m6, hour, quarter] = self.recent;
         let base = self.base;
         let mut x = [
@@ -151,6 +156,9 @@ impl Origin {
             self.week_now,
             season.same_class,
             base + 1.0,
+            hours.newest.unwrap_or(m6),
+            hours.mean.unwrap_or(m6),
+            self.hours_now,
         ];
         for value in &mut x {
             *value -= base;
@@ -271,4 +279,27 @@ fn smooth_profile(levels: &Levels, last: Position, target: Position) -> Option<f
 fn mean_of(values: &[Option<f64>]) -> Option<f64> {
     let (sum, seen) = values.iter().flatten().fold((0.0, 0_u32), |(sum, seen), v| (sum + v, seen + 1));
     (seen > 0).then(|| sum / f64::from(seen))
+}
+
+/// Levels at the minute of `target` in earlier hours: scheduled jobs leave a pattern there.
+struct Hours {
+    newest: Option<f64>,
+    mean: Option<f64>,
+}
+
+/// Up to [`PROFILE_HOURS`] earlier hours that were complete at `last`; nothing where blocks are half hours or more.
+fn same_minutes(levels: &Levels, last: Position, target: Position) -> Hours {
+    let hour = levels.day() / 24;
+    if hour < 3 {
+        return Hours { newest: None, mean: None };
+    }
+    // The first whole number of hours that reaches back to `last` or before, at least one.
+    let first = ((target - last + hour - 1) / hour).max(1);
+    let at = |n: Position| levels.value(target - n * hour);
+    let (mut sum, mut seen) = (0.0, 0_u32);
+    for value in (first..first + PROFILE_HOURS).filter_map(at) {
+        sum += value;
+        seen += 1;
+    }
+    Hours { newest: at(first), mean: (seen > 0).then(|| sum / f64::from(seen)) }
 }

@@ -20,6 +20,11 @@ pub(crate) fn count(value: f64) -> usize {
     value as usize
 }
 
+/// `value` rounded to a whole number; NaN becomes 0, too large or too small the nearest.
+pub(crate) fn integer(value: f64) -> i32 {
+    value.round() as i32
+}
+
 /// `value` as a 32-bit float, the form that is stored.
 pub(crate) fn short(value: f64) -> f32 {
     value as f32
@@ -74,8 +79,8 @@ impl<const P: usize> Normal<P> {
         for i in 0..P {
             let diagonal = self.gram[i][i];
             let mut pivot = diagonal * (1.0 + ridge);
-            for k in 0..i {
-                pivot -= factor[k][i] * factor[k][i];
+            for row in &factor[..i] {
+                pivot -= row[i] * row[i];
             }
             if pivot.is_nan() || pivot <= diagonal * 1e-12 || pivot < f64::MIN_POSITIVE {
                 continue;
@@ -84,14 +89,14 @@ impl<const P: usize> Normal<P> {
             factor[i][i] = root;
             for j in i + 1..P {
                 let mut sum = self.gram[i][j];
-                for k in 0..i {
-                    sum -= factor[k][i] * factor[k][j];
+                for row in &factor[..i] {
+                    sum -= row[i] * row[j];
                 }
                 factor[i][j] = sum / root;
             }
             let mut sum = self.moment[i];
-            for k in 0..i {
-                sum -= factor[k][i] * y[k];
+            for (row, solved) in factor[..i].iter().zip(&y) {
+                sum -= row[i] * solved;
             }
             y[i] = sum / root;
         }

@@ -105,11 +105,6 @@ impl Levels {
         self
     }
 
-    /// How many levels there are.
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
-    }
-
     /// The position of the newest level.
     pub(super) fn newest(&self) -> Position {
         i64::try_from(self.values.len()).unwrap_or(i64::MAX) - 1

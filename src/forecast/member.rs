@@ -2,8 +2,9 @@
 
 use super::experts::{Expert, Rule, fit_ridge};
 use super::features::{FEATURES, Row, SPREADS};
-use super::kernels::{Normal, dot, short, weighted_quantiles};
-use super::levels::Space;
+use super::kernels::{Normal, dot, float, short, weighted_quantiles};
+use super::lessons::Lesson;
+use super::levels::{Position, Space};
 use super::quantiles::{LEVELS, N_LEVELS};
 
 /// Penalty of the regression of the errors' size, in shares of each term's own sum of squares.
@@ -13,29 +14,28 @@ const SPREAD_PENALTY: f64 = 0.01;
 /// above, one wild reading would.
 const SPREAD_RANGE: (f64, f64) = (0.3, 4.0);
 
+/// Lessons below which a ridge regression takes no part: three a feature.
+const RIDGE_LESSONS_MIN: usize = 66;
+
+/// Lessons up to which the measured size of errors is mixed with the prior: a day and a quarter of hourly samples.
+const PRIOR_LESSONS: usize = 30;
+
+/// The prior: before anything is known of a series, one block ahead it is off by a quarter of its level on average,
+/// more with the root of the distance as a random walk is, and never more than the whole level.
+const PRIOR_ERROR: f64 = 0.25;
+
+/// Lessons that the prior shape of errors (Laplace's, with mean size 1) counts for: twenty hold no .99 quantile.
+const PRIOR_SHAPE_LESSONS: f64 = 20.0;
+
 /// What an expert has learned for one knot.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Member {
     coefficients: [f32; FEATURES],
     spread: [f32; SPREADS],
     /// Mean size of the errors, in the expert's space.
     mean_error: f32,
     /// Quantiles of error / local size, at [`LEVELS`].
-    pub(super) errors: [f32; N_LEVELS],
-}
-
-/// One past target with what was known before it.
-#[derive(Clone, Debug)]
-pub(super) struct Lesson {
-    pub(super) linear: Row,
-    pub(super) log: Row,
-    /// Demand over the block.
-    pub(super) target: f64,
-    /// Demand over one step within it.
-    pub(super) actual: f64,
-    /// Age in shares of the history: 0 newest, 1 oldest.
-    pub(super) age: f64,
-    pub(super) fold: usize,
+    errors: [f32; N_LEVELS],
 }
 
 impl Lesson {
@@ -45,8 +45,19 @@ impl Lesson {
 }
 
 impl Member {
-    /// Learns one expert at one knot. Returns it with its forecasts' centres and sizes for every lesson, out of sample.
-    pub(super) fn learn(expert: &Expert, lessons: &[Lesson]) -> (Self, Vec<(f64, f64)>) {
+    /// Learns one expert at the knot `ahead` blocks away. Returns it with the centre and size of its forecast for every
+    /// lesson, out of sample. `None` when the lessons are too few for the expert.
+    ///
+    /// `level`: the mean of the series in the expert's space.
+    pub(super) fn learn(
+        expert: &Expert,
+        lessons: &[Lesson],
+        ahead: Position,
+        level: f64,
+    ) -> Option<(Self, Vec<(f64, f64)>)> {
+        if matches!(expert.rule, Rule::Ridge { .. }) && lessons.len() < RIDGE_LESSONS_MIN {
+            return None;
+        }
         let space = expert.space();
         let half_life = match expert.rule {
             Rule::Ridge { half_life } => half_life,
@@ -81,6 +92,7 @@ impl Member {
             mean_error: short(if total > 0.0 { sum / total } else { 0.0 }),
             errors: [0.0; N_LEVELS],
         };
+        member.mix_prior(lessons.len(), ahead, level);
         let placed: Vec<(f64, f64)> = lessons
             .iter()
             .zip(&centres)
@@ -92,7 +104,52 @@ impl Member {
             .map(|(lesson, &(centre, size))| ((space.enter(lesson.actual) - centre) / size, weight(lesson)))
             .collect();
         member.errors = weighted_quantiles(&mut sample, &LEVELS).map(short);
-        (member, placed)
+        let trust = float(lessons.len()) / (float(lessons.len()) + PRIOR_SHAPE_LESSONS);
+        for (error, level) in member.errors.iter_mut().zip(LEVELS) {
+            *error = short(trust * f64::from(*error) + (1.0 - trust) * laplace_quantile(level));
+        }
+        Some((member, placed))
+    }
+
+    /// Mixes the measured size of errors with the prior while lessons are few.
+    fn mix_prior(&mut self, lessons: usize, ahead: Position, level: f64) {
+        let known = float(lessons.min(PRIOR_LESSONS)) / float(PRIOR_LESSONS);
+        if known >= 1.0 {
+            return;
+        }
+        let distance = float(usize::try_from(ahead).unwrap_or(1)).sqrt();
+        let prior = (PRIOR_ERROR * distance).min(1.0);
+        for term in &mut self.spread {
+            *term *= short(known);
+        }
+        // The fourth term is the level itself.
+        let [_, _, _, of_level, ..] = &mut self.spread;
+        *of_level += short((1.0 - known) * prior);
+        self.mean_error = short(known * f64::from(self.mean_error) + (1.0 - known) * prior * level);
+    }
+
+    /// All numbers but the mean error, for a checkpoint.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = f32> + '_ {
+        self.coefficients.iter().chain(&self.spread).chain(&self.errors).copied()
+    }
+
+    /// A member of what [`Self::numbers`] gave; `None` when there are too few.
+    pub(super) fn from_numbers(mean_error: f32, mut numbers: impl Iterator<Item = f32>) -> Option<Self> {
+        let mut member = Self {
+            coefficients: [0.0; FEATURES],
+            spread: [0.0; SPREADS],
+            mean_error: mean_error.max(0.0),
+            errors: [0.0; N_LEVELS],
+        };
+        for slot in member.coefficients.iter_mut().chain(&mut member.spread).chain(&mut member.errors) {
+            *slot = numbers.next()?;
+        }
+        Some(member)
+    }
+
+    /// The mean size of the errors, in the expert's space.
+    pub(super) fn mean_error(&self) -> f32 {
+        self.mean_error
     }
 
     /// Demand at [`LEVELS`] for a row of this expert's space.
@@ -112,4 +169,9 @@ impl Member {
         let local = dot(&self.spread.map(f64::from), z);
         local.clamp(SPREAD_RANGE.0 * mean, SPREAD_RANGE.1 * mean).max(f64::MIN_POSITIVE)
     }
+}
+
+/// The quantile of Laplace's distribution with mean absolute value 1.
+fn laplace_quantile(level: f64) -> f64 {
+    if level < 0.5 { (2.0 * level).ln() } else { -(2.0 * (1.0 - level)).ln() }
 }

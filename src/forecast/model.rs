@@ -1,32 +1,31 @@
-//! The fitted model: experts at a dozen knots over the horizon, and their weights.
+//! The fitted model: experts at up to two dozen knots over the horizon, and their weights.
 
-use super::combine::{Evaluation, Weights, weigh};
-use super::experts::{ALL, EXPERTS, FOLDS, LOG};
-use super::features::{Ladder, Origin};
+use super::ExpertShare;
+use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
+use super::experts::{ALL, EXPERTS};
+use super::features::{Ladder, Row};
 use super::kernels::{count, float};
-use super::levels::{Levels, Position};
-use super::member::{Lesson, Member};
+use super::lessons::{Lesson, Material};
+use super::levels::Position;
+use super::member::Member;
+use super::quantiles::N_LEVELS;
 use crate::calendar::TimeZone;
-use crate::series::{Sample, Series, Slot, robust_maximum};
+use crate::series::{Series, robust_maximum};
 
-/// Most knots: more do not help (neighbouring blocks ahead have nearly the same coefficients), and each is a fit.
+/// Most knots: all distances of an hour in blocks of five minutes (12) or of a day in hours (24). With 12 knots over
+/// a day the forecasts between them are 5 % worse.
 const KNOTS_MAX: usize = 24;
 
-/// Most origins that a fit looks at: 1500 rows fix 22 coefficients well, and keep the first fit of 28 days fast.
-const ORIGINS_MAX: usize = 1500;
-
 /// No forecast is more than this multiple of the robust maximum of the history (I24).
-const BOUND: f64 = 3.0;
-
-/// The share of a season's slots that must hold a reading before the season counts as seen (I28).
-const COVERAGE: f64 = 0.8;
+pub(super) const BOUND: f64 = 3.0;
 
 /// One knot: all experts for one distance ahead.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Knot {
     /// Blocks ahead of the newest.
     pub(super) ahead: Position,
-    pub(super) members: [Option<Member>; EXPERTS],
+    /// In the order of [`ALL`]; `None` for those that need more history.
+    pub(super) members: [Option<Box<Member>>; EXPERTS],
     pub(super) weights: Weights,
 }
 
@@ -38,70 +37,89 @@ pub(super) struct Model {
     pub(super) scale: f64,
     /// The upper bound of every forecast, in demand.
     pub(super) bound: f64,
-    days_ahead: usize,
+    /// By distance.
     pub(super) knots: Vec<Knot>,
     /// Coverage of the .9 and the .99 quantile on past targets.
     pub(super) coverage: [f64; 2],
 }
 
-impl Model {
-    /// Whole days that the furthest knot lies ahead, rounded up, for hourly blocks and finer.
-    pub(super) fn days_ahead(&self) -> usize {
-        self.days_ahead
+impl Knot {
+    /// The pooled demand at the levels, for one target in both spaces, in units of the model's scale.
+    pub(super) fn quantiles(&self, linear: &Row, log: &Row) -> [f64; N_LEVELS] {
+        let mut opinions: Opinions = [None; EXPERTS];
+        for ((slot, member), expert) in opinions.iter_mut().zip(&self.members).zip(&ALL) {
+            let row = if expert.log { log } else { linear };
+            *slot = member.as_ref().map(|member| member.quantiles(row, expert.space()));
+        }
+        pool(&opinions, &self.weights)
     }
+}
 
+impl Model {
     /// Fits all experts at all knots for forecasts of up to `horizon` steps. `None` while there is no sample.
     pub(super) fn fit(series: &Series, zone: TimeZone, horizon: usize) -> Option<Self> {
-        let last = last_whole_block(series)?;
-        let levels = Levels::new(series, last, usize::MAX, zone);
-        let mut present: Vec<f64> = levels.present().collect();
-        let scale = scale_of(&present);
-        let bound = BOUND * robust_maximum(&mut present);
-        let rung = rung_of(&levels);
-        let levels = levels.scaled(scale);
-        let logs = levels.in_space(LOG);
-        let noise = step_noise(series, last, scale);
+        let material = Material::new(series, zone)?;
+        let end = material.linear.newest();
+        let mut present: Vec<f64> = material.linear.present().collect();
+        let bound = BOUND * robust_maximum(&mut present) * material.scale;
+        let rung = material.rung(end);
+        let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
-        let knots = knots_of(blocks_ahead(horizon, series.factor()), levels.day())
+        let knots = knots_of(blocks_ahead(horizon, series.factor()), material.linear.day())
             .into_iter()
             .map(|ahead| {
-                let lessons = lessons([&levels, &logs], ahead, rung, &noise);
-                fit_knot(ahead, rung, &lessons, &mut evaluation)
+                fit_knot(ahead, rung, &material.lessons(&origins, ahead), material.level, &mut evaluation)
             })
             .collect();
-        let days_ahead =
-            usize::try_from(blocks_ahead(horizon, series.factor()) / levels.day()).unwrap_or(0) + 1;
-        Some(Self { rung, scale, bound, days_ahead, knots, coverage: evaluation.coverage() })
+        Some(Self { rung, scale: material.scale, bound, knots, coverage: evaluation.coverage() })
     }
 }
 
-/// The last slot of the last block that is complete, or of the newest when none is.
-fn last_whole_block(series: &Series) -> Option<Slot> {
-    let newest = series.newest()?;
-    let factor = i64::from(series.factor());
-    let last = (newest + 1).div_euclid(factor) * factor - 1;
-    Some(if last < series.oldest() { newest } else { last })
-}
-
-/// A power of two near the mean; 1 when all is zero. Dividing by it is exact.
-fn scale_of(present: &[f64]) -> f64 {
-    let mean = present.iter().sum::<f64>() / float(present.len().max(1));
-    if mean > f64::MIN_POSITIVE { mean.log2().round().exp2() } else { 1.0 }
-}
-
-/// How far up the ladder the history reaches: each season only once it was seen twice.
-fn rung_of(levels: &Levels) -> Ladder {
-    let (day, newest) = (levels.day(), levels.newest());
-    let seen = |days: Position| {
-        newest + 1 >= days * day && levels.coverage(newest + 1 - days * day, newest) >= COVERAGE
-    };
-    if seen(14) {
-        Ladder::Weekly
-    } else if seen(2) {
-        Ladder::Daily
-    } else {
-        Ladder::ColdStart
+impl Model {
+    /// The experts with their weights, averaged over knots and levels, heaviest first.
+    pub(super) fn shares(&self) -> Vec<ExpertShare> {
+        let rows = || self.knots.iter().flat_map(|knot| &knot.weights);
+        let total = float(rows().count().max(1));
+        let mut shares: Vec<ExpertShare> = ALL
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| self.knots.iter().any(|knot| matches!(knot.members.get(*i), Some(Some(_)))))
+            .map(|(i, expert)| {
+                let sum: f64 = rows().filter_map(|weights| weights.get(i)).map(|w| f64::from(*w)).sum();
+                ExpertShare { name: expert.name, weight: sum / total }
+            })
+            .collect();
+        shares.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        shares
     }
+
+    /// Bytes held outside of the struct itself.
+    pub(super) fn bytes(&self) -> usize {
+        let members = self.knots.iter().map(|knot| knot.members.iter().flatten().count()).sum::<usize>();
+        self.knots.capacity() * size_of::<Knot>() + members * size_of::<Member>()
+    }
+}
+
+/// Fits all experts of a rung at one knot. `level`: the mean of the series.
+pub(super) fn fit_knot(
+    ahead: Position,
+    rung: Ladder,
+    lessons: &[Lesson],
+    level: f64,
+    evaluation: &mut Evaluation,
+) -> Knot {
+    let mut members = [const { None }; EXPERTS];
+    let mut placed = [const { Vec::new() }; EXPERTS];
+    for ((slot, places), expert) in members.iter_mut().zip(&mut placed).zip(&ALL) {
+        if expert.needs <= rung
+            && let Some((member, all)) = Member::learn(expert, lessons, ahead, expert.space().enter(level))
+        {
+            *slot = Some(Box::new(member));
+            *places = all;
+        }
+    }
+    let weights = weigh(&members, &placed, lessons, evaluation);
+    Knot { ahead, members, weights }
 }
 
 /// Blocks that cover `horizon` steps.
@@ -127,90 +145,4 @@ fn knots_of(most: Position, day: Position) -> Vec<Position> {
     }
     knots.dedup();
     knots
-}
-
-/// How single steps differ from the mean of their block, divided by the root of that mean: counts scatter so.
-/// Empty when blocks are single steps. In time order, two days.
-fn step_noise(series: &Series, last: Slot, scale: f64) -> Vec<f64> {
-    if series.factor() == 1 {
-        return Vec::new();
-    }
-    let newest = series.newest().unwrap_or(last);
-    let mut noise = Vec::new();
-    for slot in (series.oldest().max(newest - 2880)..=last).rev() {
-        let (Sample::Value(value), Sample::Value(mean)) = (series.sample(slot), series.block(slot)) else {
-            continue;
-        };
-        if mean > 0.0 {
-            noise.push((value - mean) / scale / (mean / scale).sqrt());
-        }
-    }
-    noise.reverse();
-    noise
-}
-
-/// All past targets `ahead` blocks after origins spread evenly over the history.
-fn lessons([linear, log]: [&Levels; 2], ahead: Position, rung: Ladder, noise: &[f64]) -> Vec<Lesson> {
-    let (n, day) = (linear.newest() + 1, linear.day());
-    // A day profile needs a day before its first origin, better two; never more than half of a short history.
-    let first = if rung >= Ladder::Daily { (2 * day).min(n / 2) } else { (n / 4).min(3) };
-    let origins = n - ahead - first;
-    if origins <= 0 {
-        return Vec::new();
-    }
-    let stride = (origins + Position::try_from(ORIGINS_MAX).unwrap_or(1) - 1)
-        / Position::try_from(ORIGINS_MAX).unwrap_or(1);
-    let mut lessons = Vec::with_capacity(ORIGINS_MAX);
-    let mut origin = n - 1 - ahead;
-    while origin >= first {
-        if let Some(lesson) = lesson([linear, log], origin, ahead, rung, noise) {
-            lessons.push(lesson);
-        }
-        origin -= stride;
-    }
-    lessons.reverse();
-    let total = lessons.len().max(1);
-    for (i, lesson) in lessons.iter_mut().enumerate() {
-        lesson.fold = i * FOLDS / total;
-    }
-    lessons
-}
-
-fn lesson(
-    [linear, log]: [&Levels; 2],
-    origin: Position,
-    ahead: Position,
-    rung: Ladder,
-    noise: &[f64],
-) -> Option<Lesson> {
-    linear.reading(origin)?;
-    let target = linear.value(origin + ahead)?;
-    let n = linear.newest() + 1;
-    // A prime stride walks through the noise without following the day.
-    let pick =
-        usize::try_from((origin * 7919).rem_euclid(Position::try_from(noise.len().max(1)).unwrap_or(1)))
-            .unwrap_or(0);
-    let actual = (target + noise.get(pick).map_or(0.0, |noise| noise * target.sqrt())).max(0.0);
-    Some(Lesson {
-        linear: Origin::new(linear, origin, rung)?.row(linear, ahead, rung),
-        log: Origin::new(log, origin, rung)?.row(log, ahead, rung),
-        target,
-        actual,
-        age: 1.0 - float(usize::try_from(origin).unwrap_or(0)) / float(usize::try_from(n).unwrap_or(1)),
-        fold: 0,
-    })
-}
-
-fn fit_knot(ahead: Position, rung: Ladder, lessons: &[Lesson], evaluation: &mut Evaluation) -> Knot {
-    let mut members = [const { None }; EXPERTS];
-    let mut placed = [const { Vec::new() }; EXPERTS];
-    for (((slot, places), expert), _) in members.iter_mut().zip(&mut placed).zip(&ALL).zip(0..) {
-        if expert.needs <= rung {
-            let (member, all) = Member::learn(expert, lessons);
-            *slot = Some(member);
-            *places = all;
-        }
-    }
-    let weights = weigh(&members, &placed, lessons, evaluation);
-    Knot { ahead, members, weights }
 }

@@ -8,6 +8,19 @@ pub const N_LEVELS: usize = 11;
 /// The quantile levels of every forecast (DESIGN 5).
 pub const LEVELS: [f64; N_LEVELS] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
 
+/// Probability below the first level.
+const BELOW: f64 = 0.01;
+
+/// Probability above the last level.
+const ABOVE: f64 = 0.001;
+
+/// Between two levels: `mass` of probability spread evenly from `low` to `high`.
+struct Segment {
+    low: f64,
+    high: f64,
+    mass: f64,
+}
+
 /// Demand at each of [`LEVELS`]: finite, not negative, rising.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantiles([f64; N_LEVELS]);
@@ -45,45 +58,73 @@ impl Quantiles {
         (q999 - q99) / std::f64::consts::LN_10
     }
 
-    /// The least capacity `a` for which the expected demand above it is at most `unserved` of the expected demand:
-    /// `E[(x - a)+] <= unserved * E[x]` (DESIGN 12). The quantile function is linear between the levels, flat below
-    /// the first and exponential above the last with `beta = (Q.999 - Q.99) / ln 10`. Closed form per segment.
-    pub fn capacity_for_unserved(&self, unserved: Share) -> f64 {
-        let [.., top] = self.0;
-        let beta = self.tail_scale();
-        let tail_share = 1.0 - LEVELS[N_LEVELS - 1];
-        let target = unserved.get() * self.mean(beta);
-        let tail = tail_share * beta;
-        if tail > 0.0 && tail > target {
-            return top + beta * (tail / target.max(f64::MIN_POSITIVE)).ln();
-        }
-        let mut above = tail;
-        let mut upper = (LEVELS[N_LEVELS - 1], top);
-        for (&p, &q) in LEVELS.iter().zip(&self.0).rev().skip(1) {
-            let width = upper.1 - q;
-            let density = if width > 0.0 { (upper.0 - p) / width } else { 0.0 };
-            let exceed = 1.0 - upper.0;
-            let whole = above + exceed * width + 0.5 * density * width * width;
-            if whole > target {
-                let gap = (target - above).max(0.0);
-                let root = (exceed * exceed + 2.0 * density * gap).sqrt();
-                return upper.1 - 2.0 * gap / (root + exceed);
-            }
-            above = whole;
-            upper = (p, q);
-        }
-        // Below the first level the quantile function is flat: every unit less leaves that much unserved.
-        (upper.1 - (target - above)).max(0.0)
+    /// The mean of the distribution that DESIGN 12 draws through the quantiles: linear between the levels, flat below
+    /// .01, exponential above .999.
+    pub fn mean(&self) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let inner: f64 = self.segments().map(|s| s.mass * f64::midpoint(s.low, s.high)).sum();
+        BELOW * lowest + inner + ABOVE * (highest + self.tail_scale())
     }
 
-    /// The mean, by the same integral.
-    fn mean(&self, beta: f64) -> f64 {
-        let points = || LEVELS.iter().zip(&self.0);
-        let body: f64 =
-            points().zip(points().skip(1)).map(|((p0, q0), (p1, q1))| 0.5 * (q0 + q1) * (p1 - p0)).sum();
-        let first = self.0[0] * LEVELS[0];
-        let tail = (1.0 - LEVELS[N_LEVELS - 1]) * (self.0[N_LEVELS - 1] + beta);
-        first + body + tail
+    /// Demand expected above `capacity`, `E[(x - capacity)+]`, for the distribution of [`Self::mean`].
+    pub fn expected_above(&self, capacity: f64) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let beta = self.tail_scale();
+        let tail = if capacity <= highest {
+            ABOVE * (highest + beta - capacity)
+        } else if beta > 0.0 {
+            ABOVE * beta * (-(capacity - highest) / beta).exp()
+        } else {
+            0.0
+        };
+        let inner: f64 = self
+            .segments()
+            .map(|s| {
+                if capacity <= s.low {
+                    s.mass * (f64::midpoint(s.low, s.high) - capacity)
+                } else if capacity < s.high {
+                    s.mass * (s.high - capacity).powi(2) / (2.0 * (s.high - s.low))
+                } else {
+                    0.0
+                }
+            })
+            .sum();
+        BELOW * (lowest - capacity).max(0.0) + inner + tail
+    }
+
+    /// The least capacity, in demand, that leaves at most the share `unserved` of the expected demand unserved:
+    /// `E[(x - a)+] <= unserved * E[x]` (DESIGN 12). In closed form, from the top segment down.
+    ///
+    /// A share under 1e-9 counts as 1e-9: an exponential tail has no end. No demand needs no capacity.
+    pub fn capacity_for_unserved(&self, unserved: Share) -> f64 {
+        let [lowest, .., highest] = self.0;
+        let allowed = unserved.get().max(1e-9) * self.mean();
+        let beta = self.tail_scale();
+        let mut above = ABOVE * beta;
+        if allowed < above {
+            return (highest + beta * (above / allowed).ln()).min(f64::MAX);
+        }
+        let mut beyond = ABOVE;
+        for s in self.segments().rev() {
+            let width = s.high - s.low;
+            let next = above + beyond * width + s.mass * width / 2.0;
+            if allowed < next {
+                // above + beyond d + density d^2 / 2 = allowed, for d below the upper end.
+                let density = s.mass / width;
+                let spare = allowed - above;
+                return s.high - 2.0 * spare / (beyond + (beyond * beyond + 2.0 * density * spare).sqrt());
+            }
+            above = next;
+            beyond += s.mass;
+        }
+        (lowest - (allowed - above)).max(0.0)
+    }
+
+    fn segments(&self) -> impl DoubleEndedIterator<Item = Segment> + '_ {
+        self.0.windows(2).zip(LEVELS.windows(2)).filter_map(|(values, levels)| match (values, levels) {
+            ([low, high], [p, q]) => Some(Segment { low: *low, high: *high, mass: q - p }),
+            _ => None,
+        })
     }
 
     /// The value at `level`: linear between the levels, flat below .01, exponential above .999 (DESIGN 12).

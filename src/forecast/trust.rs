@@ -1,224 +1,184 @@
-//! Trust: does deciding by the forecast cost less than deciding without it? (DESIGN 12)
+//! Whether a forecast may decide: what its decisions would have cost, against those of simple rivals (DESIGN 12).
 //!
-//! Over the last seven days, or the last third of a shorter history, decisions are made at a lead by a model that was
-//! fitted on what came before them. A decision costs its replica-steps and, for each replica-step that is missing,
-//! what the objective makes it worth: `min(1000, (1 - u) / u)`.
+//! All decisions of the last week are replayed at the lead: the forecast's from experts that were fitted before the
+//! half week they are judged on, the reactive rival's from the newest level, the seasonal one's from yesterday's.
 
 use serde::{Deserialize, Serialize};
 
-use super::Forecaster;
-use super::model::Model;
-use super::view::View;
-use crate::series::{Series, Slot};
-use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, replicas_ceil};
+use super::combine::Evaluation;
+use super::features::Ladder;
+use super::lessons::{Lesson, Material};
+use super::levels::Position;
+use super::model::{Knot, fit_knot};
+use super::quantiles::Quantiles;
+use crate::calendar::TimeZone;
+use crate::series::Series;
+use crate::units::{CapacityPerReplica, Share, Span};
 
-/// The decisions that are judged.
-const JUDGED: Span = Span::from_hours(7 * 24);
-/// A missing replica-step costs at most so many replica-steps.
-const MISSING_MAX: f64 = 1000.0;
-/// Decisions that are looked at: enough to see a daily pattern for a week every five minutes.
-const DECISIONS_MAX: i64 = 2016;
-/// Fewer say nothing.
+/// Days of decisions that are judged.
+const DAYS: Position = 7;
+
+/// Decisions in each half of the judged time; more do not change the verdict.
+const DECISIONS_MAX: Position = 336;
+
+/// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
-/// Trust is given from this skill on, twice in a row.
-const GIVEN_FROM: f64 = 0.02;
-/// Trust is lost below this skill, at once.
-const LOST_BELOW: f64 = -0.02;
 
-/// What the decisions are about.
+/// Skill at which trust is gained, when it is reached twice in a row.
+const GAIN: f64 = 0.02;
+
+/// Skill under which trust is lost at once.
+const LOSE: f64 = -0.02;
+
+/// A missing replica never counts more than this many idle ones.
+const MISSING_WEIGHT_MAX: f64 = 1000.0;
+
+/// What decisions are judged by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrustQuestion {
-    /// Demand one replica serves.
+    /// Demand that one replica serves.
     pub capacity: CapacityPerReplica,
-    /// The share of demand that may go unserved.
+    /// The objective.
     pub unserved: Share,
-    /// From asking to serving.
+    /// From asking for a replica to it serving.
     pub lead: Span,
-    /// The target utilisation of the rivals.
+    /// The reactive and the seasonal rival's headroom: 0.7.
     pub utilization: Share,
 }
 
-/// A measurement.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How well the forecast decided.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
-    /// 1 - cost / the lower cost of the rivals: above zero the forecast decides more cheaply. NaN without decisions.
+    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper.
     pub skill: f64,
-    /// How many decisions were judged.
+    /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,
+}
+
+impl Trust {
+    const UNMEASURED: Self = Self { skill: 0.0, decisions: 0 };
+
+    /// The skill, if any was measured.
+    pub fn measured(self) -> Option<f64> {
+        (self.decisions > 0).then_some(self.skill)
+    }
 }
 
 /// Whether a forecast is trusted, with hysteresis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustState {
-    /// Whether it is.
+    /// Whether the forecast may decide.
     pub trusted: bool,
-    /// Measurements in a row that would give trust.
+    /// How many measurements in a row reached the skill that gains trust; at most 2.
     pub streak: u8,
 }
 
 impl TrustState {
-    /// The state after a measurement: on at a skill of .02 twice in a row, off below -.02 once; NaN changes nothing.
+    /// The state at the first fit from history: trusted at once when the skill is there (DESIGN 12).
     #[must_use]
-    pub fn update(self, skill: f64) -> Self {
-        if skill < LOST_BELOW {
-            return Self { trusted: false, streak: 0 };
-        }
-        if skill >= GIVEN_FROM {
-            let streak = self.streak.saturating_add(1);
-            return Self { trusted: self.trusted || streak >= 2, streak };
-        }
-        if skill.is_nan() { self } else { Self { streak: 0, ..self } }
+    pub fn earned(skill: Option<f64>) -> Self {
+        let trusted = skill.is_some_and(|skill| skill >= GAIN);
+        Self { trusted, streak: if trusted { 2 } else { 0 } }
     }
 
-    /// The state after the first fit: a history that shows the skill earns trust at once.
+    /// The state after one more hourly measurement: on at .02 twice in a row, off under -.02 once. Without a
+    /// measurement there is no trust.
     #[must_use]
-    pub fn at_first_fit(self, skill: f64) -> Self {
-        if skill >= GIVEN_FROM { Self { trusted: true, streak: 2 } } else { self.update(skill) }
+    pub fn update(self, skill: Option<f64>) -> Self {
+        let Some(skill) = skill else { return Self::default() };
+        let streak = if skill >= GAIN { self.streak.saturating_add(1).min(2) } else { 0 };
+        let trusted = if self.trusted { skill >= LOSE } else { streak >= 2 };
+        Self { trusted, streak }
     }
 }
 
-#[derive(Default)]
+/// Replays the decisions of the last week, or of half of a shorter history. Unmeasured under four days.
+pub(super) fn measure(series: &Series, zone: TimeZone, question: &TrustQuestion) -> Trust {
+    let Some(material) = Material::new(series, zone) else { return Trust::UNMEASURED };
+    let end = material.linear.newest();
+    let day = material.linear.day();
+    let judged = (DAYS * day).min((end + 1) / 2);
+    let block = series.block_span().millis().max(1);
+    let blocks = Position::try_from(question.lead.millis().div_ceil(block)).unwrap_or(day);
+    let ahead = blocks.clamp(1, day);
+    let mut costs = Costs::new(question, material.scale);
+    for (from, to) in [(end - judged, end - judged / 2), (end - judged / 2, end)] {
+        let rung = material.rung(from);
+        if rung < Ladder::Daily {
+            return Trust::UNMEASURED;
+        }
+        let lessons = material.lessons(&material.origins(from, rung), ahead);
+        let knot = fit_knot(ahead, rung, &lessons, material.level, &mut Evaluation::default());
+        let stride = ((to - from) / DECISIONS_MAX).max(1);
+        let mut position = from + 1;
+        while position + ahead <= to {
+            if let Some(lesson) =
+                material.origin(position, rung).and_then(|o| material.lesson(position, &o, ahead, rung))
+            {
+                costs.add(&knot, &material, &lesson, ahead);
+            }
+            position += stride;
+        }
+    }
+    costs.verdict()
+}
+
+/// Costs in replica-steps, of the forecast and its two rivals.
 struct Costs {
-    forecast: f64,
-    reactive: f64,
-    seasonal: f64,
+    capacity: f64,
+    scale: f64,
+    unserved: Share,
+    headroom: f64,
+    missing_weight: f64,
+    sums: [f64; 3],
     decisions: usize,
 }
 
-impl Forecaster {
-    /// Measures skill in decision cost against the reactive answer and a seasonal naive one.
-    pub fn trust(&self, question: &TrustQuestion) -> Trust {
-        let costs = self.costs(question).unwrap_or_default();
-        let rival = costs.reactive.min(costs.seasonal);
-        let enough = costs.decisions >= DECISIONS_MIN && rival > 0.0;
-        let skill = if enough { 1.0 - costs.forecast / rival } else { f64::NAN };
-        Trust { skill, decisions: costs.decisions }
-    }
-
-    fn costs(&self, question: &TrustQuestion) -> Option<Costs> {
-        let series = &self.series;
-        let newest = series.newest()?;
-        let step = series.step();
-        let steps = |span: Span| Slot::try_from(step.steps_covering(span)).unwrap_or(Slot::MAX);
-        let known = newest + 1 - series.oldest();
-        let judged = steps(JUDGED).min(known / 3);
-        let first = newest + 1 - judged;
-        // A decision at origin i has seen slot i; what it asks for serves from slot i + 1 + lead on.
-        let ahead = usize::try_from(steps(question.lead) + 1).ok()?;
-        let model = Model::fit(&self.before(first), self.config.zone, ahead)?;
-        let stride = (judged / DECISIONS_MAX).max(1);
-        let day = 86_400_000 / step.span().millis().cast_signed();
-        let mut costs = Costs::default();
-        let mut origin = first;
-        while origin + Slot::try_from(ahead).ok()? <= newest {
-            let target = origin + Slot::try_from(ahead).ok()?;
-            let read = |slot: Slot| value(series, slot);
-            if let (Some(present), Some(actual)) = (read(origin), read(target)) {
-                let quantiles = View::new(&model, series, origin, self.config.zone)
-                    .and_then(|view| view.steps(ahead, ahead).first().copied());
-                if let Some(quantiles) = quantiles {
-                    let capacity = question.capacity;
-                    let needed = actual.get() / capacity.get();
-                    let forecast = quantiles.capacity_for_unserved(question.unserved) / capacity.get();
-                    let with_headroom = |demand: Demand| capacity.at(question.utilization).need(demand);
-                    let yesterday = read(target - day).unwrap_or(present);
-                    let price = |n: Replicas| cost(n.max(Replicas::ONE), needed, question.unserved);
-                    costs.forecast += price(replicas_ceil(forecast));
-                    costs.reactive += price(with_headroom(present));
-                    costs.seasonal += price(with_headroom(yesterday));
-                    costs.decisions += 1;
-                }
-            }
-            origin += stride;
-        }
-        Some(costs)
-    }
-
-    /// The history before `first`, at the resolution that is kept.
-    fn before(&self, first: Slot) -> Series {
-        let mut cut = Series::new(self.series.step(), self.config.history);
-        for slot in self.series.oldest()..first {
-            if let Some(demand) = value(&self.series, slot) {
-                cut.push(self.series.time(slot), demand.get(), false);
-            }
-        }
-        cut
-    }
-}
-
-/// A slot's sample, or the mean of its block where samples are averaged already.
-fn value(series: &Series, slot: Slot) -> Option<Demand> {
-    series.sample(slot).reading().or_else(|| series.block(slot).reading()).and_then(Demand::new)
-}
-
-/// Replica-steps asked for, and the part of `needed` (demand in replicas, not rounded) that they do not serve: the
-/// objective bounds demand that is lost, so a hundredth of a replica too few is not a whole one.
-fn cost(asked: Replicas, needed: f64, unserved: Share) -> f64 {
-    let worth = ((1.0 - unserved.get()) / unserved.get()).min(MISSING_MAX);
-    let missing = (needed - asked.as_f64()).max(0.0);
-    asked.as_f64() + worth * missing
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::calendar::TimeZone;
-    use crate::forecast::ForecastConfig;
-    use crate::units::{Step, Timestamp};
-
-    fn learned(x: impl Fn(i32, f64) -> f64) -> Forecaster {
-        let config = ForecastConfig {
-            step: Step::new(300).unwrap(),
-            history: Span::from_hours(28 * 24),
-            zone: TimeZone::UTC,
-            horizon_steps: 12,
+impl Costs {
+    fn new(question: &TrustQuestion, scale: f64) -> Self {
+        let share = question.unserved.get();
+        let missing_weight = if share > 0.0 {
+            ((1.0 - share) / share).clamp(0.0, MISSING_WEIGHT_MAX)
+        } else {
+            MISSING_WEIGHT_MAX
         };
-        let mut state = 1_u64;
-        let samples: Vec<(Timestamp, f64)> = (0..14 * 288)
-            .map(|i| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let uniform = f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX);
-                (Timestamp::from_seconds(1_700_006_400 + i64::from(i) * 300), x(i, uniform))
-            })
-            .collect();
-        Forecaster::learn(config, &samples)
-    }
-
-    fn question() -> TrustQuestion {
-        TrustQuestion {
-            capacity: CapacityPerReplica::new(100.0).unwrap(),
-            unserved: Share::parse("0.1%").unwrap(),
-            lead: Span::from_minutes(10),
-            utilization: Share::from_percent(70),
+        Self {
+            capacity: question.capacity.get(),
+            scale,
+            unserved: question.unserved,
+            headroom: question.utilization.get().max(0.01),
+            missing_weight,
+            sums: [0.0; 3],
+            decisions: 0,
         }
     }
 
-    #[test]
-    fn a_daily_ramp_is_trusted_at_the_first_fit() {
-        let day = |i: i32, noise: f64| {
-            2000.0 + 1500.0 * (f64::from(i) / 288.0 * std::f64::consts::TAU).sin() + 40.0 * (noise - 0.5)
-        };
-        let trust = learned(day).trust(&question());
-        assert!(trust.skill >= 0.1, "{trust:?}");
-        assert!(TrustState::default().at_first_fit(trust.skill).trusted);
+    fn add(&mut self, knot: &Knot, material: &Material, lesson: &Lesson, ahead: Position) {
+        let levels = &material.linear;
+        let Some(now) = levels.reading(lesson.origin) else { return };
+        let yesterday = levels.value(levels.days_before(lesson.origin + ahead, 1)).unwrap_or(now);
+        let quantiles = knot.quantiles(&lesson.linear, &lesson.log);
+        let Some(quantiles) = Quantiles::new(quantiles.map(|q| (q * self.scale).min(1e300))) else { return };
+        let wanted = [
+            quantiles.capacity_for_unserved(self.unserved),
+            now * self.scale / self.headroom,
+            yesterday * self.scale / self.headroom,
+        ];
+        let actual = lesson.actual * self.scale;
+        for (sum, wanted) in self.sums.iter_mut().zip(wanted) {
+            let replicas = crate::units::replicas_ceil(wanted / self.capacity).as_f64();
+            let missing = (actual / self.capacity - replicas).max(0.0);
+            *sum += replicas + self.missing_weight * missing;
+        }
+        self.decisions += 1;
     }
 
-    #[test]
-    fn white_noise_with_bursts_is_not_trusted_more_than_it_saves() {
-        let bursts = |_: i32, noise: f64| if noise > 0.97 { 3000.0 } else { 100.0 + 200.0 * noise };
-        let trust = learned(bursts).trust(&question());
-        assert!(trust.skill < 1.0, "{trust:?}");
-    }
-
-    #[test]
-    fn trust_has_hysteresis() {
-        let state = TrustState::default();
-        assert!(!state.update(0.05).trusted, "once is not enough");
-        let on = state.update(0.05).update(0.05);
-        assert!(on.trusted);
-        assert!(on.update(-0.01).trusted, "a little worse is borne");
-        assert!(!on.update(-0.03).trusted);
-        assert!(on.update(f64::NAN).trusted);
-        assert!(!state.update(0.05).update(0.01).update(0.05).trusted, "twice in a row");
+    fn verdict(&self) -> Trust {
+        let [cost, reactive, seasonal] = self.sums;
+        let best = reactive.min(seasonal);
+        if self.decisions == 0 || best <= 0.0 || self.decisions < DECISIONS_MIN {
+            return Trust::UNMEASURED;
+        }
+        Trust { skill: 1.0 - cost / best, decisions: self.decisions }
     }
 }

@@ -1,17 +1,12 @@
 //! The present seen through a model: the features of one origin, and quantiles for any step after it.
 
-use super::combine::{Opinions, pool};
-use super::experts::{ALL, EXPERTS, LOG};
+use super::experts::LOG;
 use super::features::{Ladder, Origin};
 use super::levels::{Levels, Position};
-use super::model::{Knot, Model};
+use super::model::{BOUND, Knot, Model};
 use super::quantiles::{N_LEVELS, Quantiles};
 use crate::calendar::TimeZone;
-use crate::series::{Series, Slot};
-
-/// A departure from the line through the blocks counts from this share of the level on: below it the two days agree
-/// too often by chance, and the quantiles cover it anyhow.
-const SHAPE_MIN: f64 = 0.05;
+use crate::series::{Series, Slot, median};
 
 /// One origin.
 pub(super) struct View<'a> {
@@ -21,30 +16,34 @@ pub(super) struct View<'a> {
     linear_origin: Origin,
     log_origin: Origin,
     factor: Position,
-    series: &'a Series,
-    last: Slot,
+    /// In demand.
+    bound: f64,
 }
 
 impl<'a> View<'a> {
     /// The view at the slot `last`, which sees nothing later. `None` when nothing was read in the day before it.
-    pub(super) fn new(model: &'a Model, series: &'a Series, last: Slot, zone: TimeZone) -> Option<Self> {
+    pub(super) fn new(model: &'a Model, series: &Series, last: Slot, zone: TimeZone) -> Option<Self> {
         let day = usize::try_from(86_400_000 / series.block_span().millis().max(1)).unwrap_or(1) + 1;
+        let furthest = model.knots.last().map_or(0, |knot| usize::try_from(knot.ahead).unwrap_or(0));
+        let days_ahead = furthest / day + 1;
         let days = match model.rung {
             Ladder::Reactive | Ladder::ColdStart => 1,
-            Ladder::Daily => 9 + model.days_ahead(),
+            Ladder::Daily => 9 + days_ahead,
             Ladder::Weekly => 22,
         };
         let linear = Levels::new(series, last, days * day, zone).scaled(model.scale);
         let log = linear.in_space(LOG);
+        // A level that is new since the fit may be followed up, once three readings say so.
+        let mut newest: Vec<f64> = (0..3).filter_map(|n| linear.reading(linear.newest() - n)).collect();
+        let bound = model.bound.max(BOUND * median(&mut newest) * model.scale);
         Some(Self {
             model,
+            bound,
             linear_origin: Origin::new(&linear, linear.newest(), model.rung)?,
             log_origin: Origin::new(&log, log.newest(), model.rung)?,
             linear,
             log,
             factor: i64::from(series.factor()),
-            series,
-            last,
         })
     }
 
@@ -59,37 +58,9 @@ impl<'a> View<'a> {
                 let at = usize::try_from(below - first_block).unwrap_or(0);
                 let low = blocks.get(at).copied().unwrap_or([0.0; N_LEVELS]);
                 let high = blocks.get(at + 1).copied().unwrap_or(low);
-                let share = self.share_after(step, below);
-                let shape = self.shape_within_block(step, below, share) / self.model.scale;
-                self.finish(&blend(&low, &high, share).map(|value| value + shape))
+                self.finish(&blend(&low, &high, self.share_after(step, below)))
             })
             .collect()
-    }
-
-    /// What a step rises above or falls below the line through its blocks, as yesterday and the day before agree: a
-    /// ramp that begins at the same minute each day is steeper than means over blocks can tell. Zero where the two
-    /// days differ in sign, where either was not read, and where the difference is no more than noise.
-    fn shape_within_block(&self, step: usize, below: Position, share: f64) -> f64 {
-        if self.factor == 1 || self.model.rung < Ladder::Daily {
-            return 0.0;
-        }
-        let (Ok(ahead), day) =
-            (Slot::try_from(step), 86_400_000 / self.series.step().span().millis().cast_signed())
-        else {
-            return 0.0;
-        };
-        let departure = |days: Slot| {
-            let origin = self.last - days * day;
-            let fine = self.series.sample(origin + ahead).reading()?;
-            let low = self.series.level(origin + below * self.factor).reading()?;
-            let high = self.series.level(origin + (below + 1) * self.factor).reading()?;
-            let line = low + share * (high - low);
-            Some((fine - line, line))
-        };
-        let (Some((first, line)), Some((second, _))) = (departure(1), departure(2)) else { return 0.0 };
-        let agreed = first.abs().min(second.abs());
-        // Means over a block of counts scatter by the root of the level; twice that is no accident on both days.
-        if first * second <= 0.0 || agreed < SHAPE_MIN * line.max(0.0) { 0.0 } else { agreed.copysign(first) }
     }
 
     /// The last block whose middle is not after the middle of `step`, at least the first.
@@ -111,14 +82,7 @@ impl<'a> View<'a> {
         let rung = self.model.rung;
         let linear = self.linear_origin.row(&self.linear, ahead, rung);
         let log = self.log_origin.row(&self.log, ahead, rung);
-        let at = |knot: &Knot| {
-            let mut opinions: Opinions = [None; EXPERTS];
-            for ((slot, member), expert) in opinions.iter_mut().zip(&knot.members).zip(&ALL) {
-                let row = if expert.log { &log } else { &linear };
-                *slot = member.as_ref().map(|member| member.quantiles(row, expert.space()));
-            }
-            pool(&opinions, &knot.weights)
-        };
+        let at = |knot: &Knot| knot.quantiles(&linear, &log);
         let knots = &self.model.knots;
         let after = knots.iter().find(|knot| knot.ahead >= ahead).or(knots.last());
         let before = knots.iter().rev().find(|knot| knot.ahead <= ahead).or(knots.first());
@@ -133,7 +97,7 @@ impl<'a> View<'a> {
 
     /// In demand, within bounds, rising.
     fn finish(&self, raw: &[f64; N_LEVELS]) -> Quantiles {
-        let bound = self.model.bound;
+        let bound = self.bound;
         let demand =
             raw.map(|v| if v.is_finite() { (v * self.model.scale).clamp(0.0, bound) } else { bound });
         Quantiles::sorted(demand)

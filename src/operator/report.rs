@@ -16,7 +16,7 @@ use crate::api::{
     ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
 };
 use crate::decide::Decision;
-use crate::forecast::TrustState;
+use crate::forecast::{Trust, TrustState};
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::units::parse_quantity;
 
@@ -86,16 +86,15 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
             replicas: None,
         })
     });
-    let coverage =
-        summary.coverage.map(|(p90, p99)| format!("p90 {:.1}%, p99 {:.1}%", 100.0 * p90, 100.0 * p99));
+    let coverage = format!("p90 {}, p99 {}", summary.coverage_90, summary.coverage_99);
     Some(ForecastStatus {
         trusted: Some(trust.get(signal.name()).is_some_and(|trust| trust.trusted)),
-        skill: signal.skill().map(|trust| format!("{:.3}", trust.skill)),
-        coverage,
+        skill: signal.skill().and_then(Trust::measured).map(|skill| format!("{skill:.3}")),
+        coverage: Some(coverage),
         experts: summary
             .experts
             .iter()
-            .map(|(name, weight)| ExpertStatus { name: (*name).to_owned(), weight: format!("{weight:.2}") })
+            .map(|one| ExpertStatus { name: one.name.to_owned(), weight: format!("{:.2}", one.weight) })
             .collect(),
         next_peak,
         ready_from: summary.ready_from.map(to_jiff),

@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 
 use crate::calendar::TimeZone;
 use crate::decide::{MetricObservation, Reading};
-use crate::forecast::trust::{Trust, TrustQuestion, TrustState};
-use crate::forecast::{Checkpoint, ForecastConfig, Forecaster, QuantileForecast};
+use crate::forecast::{
+    Checkpoint, ForecastConfig, Forecaster, QuantileForecast, Trust, TrustQuestion, TrustState,
+};
 use crate::metrics::{Answer, HistoryQuery, InstantQuery, SourcePool};
 use crate::policy::{CapacityRule, MetricRule, Policy};
 use crate::units::{CapacityPerReplica, Demand, Span, Step, Timestamp};
@@ -200,7 +201,9 @@ impl Signal {
         if let (Some(question), Some(forecaster)) = (self.question(policy), &self.forecaster) {
             let skill = forecaster.trust(&question);
             // Trust that was kept over a restart stands; a first fit earns it from history.
-            *trust = trust.at_first_fit(skill.skill);
+            if !trust.trusted {
+                *trust = TrustState::earned(skill.measured());
+            }
             self.skill = Some(skill);
             self.trust_at = Some(now);
         }
@@ -229,7 +232,7 @@ impl Signal {
     /// What to keep of the forecaster.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         matches!(self.history, History::Learned).then_some(())?;
-        self.forecaster.as_ref().map(Forecaster::checkpoint)
+        self.forecaster.as_ref().and_then(Forecaster::checkpoint)
     }
 
     async fn append(&mut self, moment: Moment<'_>, censored: bool) {
@@ -276,7 +279,7 @@ impl Signal {
     }
 
     fn issue(&mut self, now: Timestamp) {
-        self.outlook = self.forecaster.as_mut().and_then(Forecaster::issue);
+        self.outlook = self.forecaster.as_ref().and_then(Forecaster::forecast);
         self.p05_earlier = self.forecaster.as_ref().and_then(|forecaster| forecaster.p05_30_min_ago(now));
     }
 
@@ -306,7 +309,7 @@ impl Signal {
         };
         let measured = tokio::task::spawn_blocking(move || forecaster.trust(&question)).await;
         if let Ok(skill) = measured {
-            *trust = trust.update(skill.skill);
+            *trust = trust.update(skill.measured());
             self.skill = Some(skill);
             self.trust_at = Some(now);
         }

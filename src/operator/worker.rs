@@ -22,7 +22,7 @@ use crate::api::{
 };
 use crate::decide::{Decision, Reading, Track};
 use crate::engine::Memory;
-use crate::forecast::TrustState;
+use crate::forecast::{Trust, TrustState};
 use crate::policy::{CapacityRule, Policy};
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::{AutoscalerLabels, Numbers};
@@ -371,7 +371,7 @@ fn forecast_sentence(plan: &Plan, trust: &BTreeMap<String, TrustState>) -> (bool
     for signal in &plan.signals {
         let trusted = trust.get(signal.name()).is_some_and(|trust| trust.trusted);
         any |= trusted;
-        let skill = signal.skill().map(|trust| trust.skill);
+        let skill = signal.skill().and_then(Trust::measured);
         sentences.push(match (signal.history_note.as_deref(), skill) {
             (Some(note), _) => format!("{}: {note}", signal.name()),
             (None, None) => format!("{}: its skill is not measured yet", signal.name()),
@@ -408,7 +408,7 @@ fn numbers(
         demand_p50: at_lead.map(|quantiles| quantiles.at(0.5).get()),
         demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
         trusted: trust.values().any(|trust| trust.trusted),
-        skill: plan.signals.iter().find_map(|signal| signal.skill().map(|trust| trust.skill)),
+        skill: plan.signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
         hourly_cost: plan
             .policy
             .spend

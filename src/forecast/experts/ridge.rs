@@ -25,7 +25,7 @@ pub(in crate::forecast) const FOLDS: usize = 4;
 pub(in crate::forecast) fn fit<'a>(
     rows: impl Iterator<Item = (&'a [f64; FEATURES], f64, f64, usize)>,
 ) -> ([f64; FEATURES], [[f64; FEATURES]; FOLDS]) {
-    let mut folds = [const { Normal::<FEATURES>::new() }; FOLDS];
+    let mut folds = vec![Normal::<FEATURES>::new(); FOLDS];
     for (x, target, weight, fold) in rows {
         if let Some(normal) = folds.get_mut(fold) {
             normal.add(x, target, weight);
@@ -35,10 +35,11 @@ pub(in crate::forecast) fn fit<'a>(
     for fold in &folds {
         all.add_scaled(fold, 1.0);
     }
-    let without = folds.each_ref().map(|fold| {
+    let mut without = [[0.0; FEATURES]; FOLDS];
+    for (coefficients, fold) in without.iter_mut().zip(&folds) {
         let mut others = all.clone();
         others.add_scaled(fold, -1.0);
-        others.solve(PENALTY)
-    });
+        *coefficients = others.solve(PENALTY);
+    }
     (all.solve(PENALTY), without)
 }

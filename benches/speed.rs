@@ -1,0 +1,108 @@
+//! Speed: each line is a name, the median, its unit, the bound, and whether it holds.
+//!
+//! `cargo bench --no-default-features --bench speed -- --check` exits with 1 when a bound is missed.
+#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use foresail::calendar::TimeZone;
+use foresail::forecast::{ForecastConfig, Forecaster, TrustQuestion};
+use foresail::units::{CapacityPerReplica, Share, Span, Step, Timestamp};
+
+/// One measurement.
+struct Line {
+    name: &'static str,
+    median: f64,
+    unit: &'static str,
+    bound: f64,
+}
+
+fn main() -> ExitCode {
+    let check = std::env::args().any(|arg| arg == "--check");
+    let mut missed = false;
+    for line in forecasting() {
+        let kept = line.median <= line.bound;
+        missed |= !kept;
+        let verdict = if kept { "ok" } else { "MISSED" };
+        println!(
+            "{:<32} {:>10.2} {:<3} bound {:>8.1} {verdict}",
+            line.name, line.median, line.unit, line.bound
+        );
+    }
+    if check && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The median time of `runs` calls, in seconds.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn median_seconds(runs: usize, mut call: impl FnMut()) -> f64 {
+    call();
+    let mut times: Vec<f64> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            call();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    *times.get(runs / 2).unwrap()
+}
+
+/// Four weeks of a 60 s grid: a day and a week with noise, and a scheduled job each hour.
+fn history() -> Vec<(Timestamp, f64)> {
+    let mut seed = 0x9E37_79B9_u32;
+    (0..28 * 1440_i32)
+        .map(|minute| {
+            seed ^= seed << 13;
+            seed ^= seed >> 17;
+            seed ^= seed << 5;
+            let noise = f64::from(seed) / f64::from(u32::MAX) - 0.5;
+            let day = f64::from(minute % 1440) / 1440.0 * std::f64::consts::TAU;
+            let weekend = if minute / 1440 % 7 >= 5 { 0.6 } else { 1.0 };
+            let job = if minute % 60 < 5 { 40.0 } else { 0.0 };
+            let value = 200.0 * weekend * (1.2 - day.cos()) + job + 60.0 * noise;
+            (Timestamp::from_seconds(1_767_225_600 + 60 * i64::from(minute)), value)
+        })
+        .collect()
+}
+
+fn forecasting() -> Vec<Line> {
+    let zone = TimeZone::parse("Europe/Berlin").unwrap();
+    let config =
+        ForecastConfig { step: Step::MINUTE, history: Span::from_hours(28 * 24), zone, horizon_steps: 60 };
+    let samples = history();
+    let fit = median_seconds(15, || {
+        black_box(Forecaster::learn(config.clone(), black_box(&samples)));
+    });
+    let mut forecaster = Forecaster::learn(config, &samples);
+    let forecast = median_seconds(200, || {
+        black_box(forecaster.forecast());
+    });
+    let (newest, _) = forecaster.newest().unwrap();
+    let late = median_seconds(200, || {
+        black_box(forecaster.p05_30_min_ago(black_box(newest)));
+    });
+    let question = TrustQuestion {
+        capacity: CapacityPerReplica::new(25.0).unwrap(),
+        unserved: Share::from_percent(1),
+        lead: Span::from_minutes(3),
+        utilization: Share::from_percent(70),
+    };
+    let trust = median_seconds(15, || {
+        black_box(forecaster.trust(&question));
+    });
+    let mut at = newest;
+    let observe = median_seconds(2000, || {
+        at = at.plus(Step::MINUTE.span());
+        forecaster.observe(black_box(at), Some(300.0), false);
+    });
+    vec![
+        Line { name: "first fit, 28 d at 60 s", median: fit * 1e3, unit: "ms", bound: 150.0 },
+        Line { name: "forecast of 60 steps", median: forecast * 1e6, unit: "us", bound: 200.0 },
+        Line { name: "observe", median: observe * 1e6, unit: "us", bound: 20.0 },
+        Line { name: "forecast of 30 min ago", median: late * 1e6, unit: "us", bound: 200.0 },
+        Line { name: "trust over 7 d", median: trust * 1e3, unit: "ms", bound: 50.0 },
+    ]
+}
