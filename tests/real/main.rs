@@ -14,6 +14,7 @@
 )]
 #![expect(clippy::panic, reason = "a harness reports a failure by panicking, with the servers' logs")]
 
+mod admission;
 mod children;
 mod control_plane;
 mod smoke;
