@@ -50,7 +50,7 @@ fn findings(manifest: &Value) -> Option<Vec<Finding>> {
         refused.retain(|finding| finding.rule.keyword != "cel");
     }
     found.extend(refused);
-    for error in beyond_schema(name, manifest.get("spec")) {
+    for error in beyond_schema(name, schema::as_stored(kind, manifest).get("spec")) {
         if !found.iter().any(|finding| finding.error.path == error.path) {
             found.push(known_here_error(error));
         }

@@ -19,7 +19,7 @@ pub(super) struct Finding {
 
 /// Every rule of `kind` that `object` violates, as stored after defaulting; empty when there is none.
 pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Finding> {
-    let defaulted = apply_defaults(&kind.schema, object);
+    let defaulted = as_stored(kind, object);
     let mut walk = Walk { kind, found: Vec::new() };
     walk.node(&kind.schema, &defaulted, "", "");
     let mut found = walk.found;
@@ -32,6 +32,36 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// `object` as an API server would store it: without nulls, with defaults.
+pub(super) fn as_stored(kind: &Kind, object: &Value) -> Value {
+    apply_defaults(&kind.schema, &without_nulls(&kind.schema, object))
+}
+
+/// `value` without fields that are null: the API server takes them as absent before it fills in defaults. Items of a
+/// list stay, as there.
+fn without_nulls(schema: &Value, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let of = |name: &str| {
+                let named = schema.get("properties").and_then(|known| known.get(name));
+                named.or_else(|| schema.get("additionalProperties"))
+            };
+            let kept = fields.iter().filter(|(name, value)| !(value.is_null() && of(name).is_some()));
+            kept.map(|(name, value)| {
+                let value = of(name).map_or_else(|| value.clone(), |schema| without_nulls(schema, value));
+                (name.clone(), value)
+            })
+            .collect::<Map<String, Value>>()
+            .into()
+        }
+        Value::Array(items) => match schema.get("items") {
+            Some(schema) => items.iter().map(|item| without_nulls(schema, item)).collect(),
+            None => value.clone(),
+        },
+        _ => value.clone(),
+    }
 }
 
 fn broken_rule(error: &ValidationError, object: &Value) -> Finding {

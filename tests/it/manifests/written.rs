@@ -21,7 +21,7 @@ pub(crate) fn written() -> Vec<Row> {
 
 fn between_fields() -> Vec<Line> {
     vec![
-        ("min above max", "checkout", set("spec.minReplicas", 61), "spec.minReplicas", Refuses),
+        ("min above max", "smallest", set("spec.minReplicas", 2), "spec.minReplicas", Refuses),
         ("pause replicas above max", "checkout", set("spec.pause.replicas", 61), "spec.pause", Refuses),
         ("pause replicas below min", "checkout", set("spec.pause.replicas", 2), "spec.pause", Refuses),
         ("fallback above max", "checkout", set("spec.fallback.replicas", 61), "spec.fallback", Refuses),
@@ -93,6 +93,7 @@ fn counts() -> Vec<Line> {
         ("a maximum in quotes", "checkout", set(max, "60"), max, Refuses),
         ("a maximum of 5.5", "checkout", set(max, 5.5), max, Refuses),
         ("a maximum of true", "checkout", set(max, true), max, Refuses),
+        ("metrics of null", "checkout", set("spec.metrics[0]", json!(null)), "spec.metrics[0]", Refuses),
         ("a maximum of null", "checkout", set(max, json!(null)), max, Refuses),
         (
             "a rate of zero",
