@@ -72,7 +72,10 @@ fn kubectl_explains_every_kind() {
     let Some(plane) = shared() else { return };
     apply_definitions(plane);
     for (kind, field) in [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data")] {
-        let text = plane.kubectl(&["explain", &format!("{kind}.spec.{field}")]);
-        assert!(text.contains("DESCRIPTION"), "{text}");
+        // The server publishes the schema some seconds after it serves the resource.
+        plane.wait_until("kubectl to explain the field", TIMEOUT, || {
+            let output = plane.kubectl_output(&["explain", &format!("{kind}.spec.{field}")]);
+            String::from_utf8_lossy(&output.stdout).contains("DESCRIPTION").then_some(())
+        });
     }
 }
