@@ -94,7 +94,7 @@ fn parse(query: &str) -> Result<Expr, QueryError> {
             "balance brackets and quotes",
         ));
     }
-    parser::parse(query).map_err(|reason| {
+    parser::parse(&spelled_plainly(query)).map_err(|reason| {
         let left = query.get(longest_prefix(query)..).unwrap_or_default().trim_start();
         let at = query.len() - left.len();
         let rest: String = left.chars().take(24).collect();
@@ -105,6 +105,44 @@ fn parse(query: &str) -> Result<Expr, QueryError> {
             "correct the expression; try it in the Prometheus console",
         )
     })
+}
+
+/// The same query without two spellings that Prometheus reads and the parser does not: backslashes in raw strings, and
+/// `1_000`.
+fn spelled_plainly(query: &str) -> String {
+    let mut plain = String::with_capacity(query.len());
+    let mut rest = query;
+    // The first character of the word that is being read, if one is.
+    let mut word: Option<char> = None;
+    while let Some(c) = rest.chars().next() {
+        let end = match c {
+            '"' | '\'' | '`' => text_end(rest, c),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            _ => c.len_utf8(),
+        };
+        let (token, after) = rest.split_at(end);
+        let raw = token.strip_prefix('`').and_then(|inner| inner.strip_suffix('`'));
+        let is_word = c.is_alphanumeric() || c == '_' || c == '.';
+        word = is_word.then(|| word.unwrap_or(c));
+        match raw {
+            Some(inner) => plain.push_str(&quote(inner)),
+            None if c == '_' && word.is_some_and(|first| first.is_ascii_digit()) => {}
+            None => plain.push_str(token),
+        }
+        rest = after;
+    }
+    plain
+}
+
+/// The end of the string literal that `text` begins with; all of it when it is not closed.
+fn text_end(text: &str, delimiter: char) -> usize {
+    let mut escaped = false;
+    let closing = text.char_indices().skip(1).find(|&(_, c)| {
+        let closes = c == delimiter && !escaped;
+        escaped = c == '\\' && !escaped && delimiter != '`';
+        closes
+    });
+    closing.map_or(text.len(), |(at, c)| at + c.len_utf8())
 }
 
 /// `line 1 column 8` of the byte `at`.
@@ -125,7 +163,7 @@ fn longest_prefix(query: &str) -> usize {
         let brackets = Brackets::scan(prefix);
         let closed: String =
             prefix.chars().chain(brackets.open.iter().rev().map(|open| closing(open.1))).collect();
-        if !prefix.trim().is_empty() && parser::parse(&closed).is_ok() {
+        if !prefix.trim().is_empty() && parser::parse(&spelled_plainly(&closed)).is_ok() {
             longest = end;
         }
     }
@@ -151,23 +189,20 @@ struct Brackets {
 impl Brackets {
     fn scan(query: &str) -> Self {
         let mut found = Self::default();
-        let mut chars = query.char_indices();
-        while let Some((at, c)) = chars.next() {
+        let mut rest = query;
+        while let Some(c) = rest.chars().next() {
+            let at = query.len() - rest.len();
+            let end = match c {
+                '"' | '\'' | '`' => text_end(rest, c),
+                '#' => rest.find('\n').unwrap_or(rest.len()),
+                _ => c.len_utf8(),
+            };
+            let (token, after) = rest.split_at(end);
+            rest = after;
             match c {
-                '"' | '\'' | '`' => {
-                    let mut escaped = false;
-                    let end = chars.find(|&(_, inner)| {
-                        let ends = inner == c && !escaped;
-                        escaped = inner == '\\' && !escaped && c != '`';
-                        ends
-                    });
-                    if end.is_none() {
-                        found.odd = Some((at, format!("the text that {c} opens is not closed,")));
-                        return found;
-                    }
-                }
-                '#' => {
-                    chars.find(|&(_, inner)| inner == '\n');
+                '"' | '\'' | '`' if token.len() < 2 || !token.ends_with(c) => {
+                    found.odd = Some((at, format!("the text that {c} opens is not closed,")));
+                    return found;
                 }
                 '(' | '[' | '{' => {
                     found.open.push((at, c));
@@ -226,9 +261,7 @@ fn put(expr: &mut Expr, labels: &BTreeMap<String, String>) -> Result<(), QueryEr
 }
 
 fn put_matchers(matchers: &mut Matchers, labels: &BTreeMap<String, String>) {
-    let alternatives = std::iter::once(&mut matchers.matchers).filter(|all| !all.is_empty());
-    let had_plain = alternatives.count() > 0;
-    if had_plain || matchers.or_matchers.is_empty() {
+    if !matchers.matchers.is_empty() || matchers.or_matchers.is_empty() {
         replace(&mut matchers.matchers, labels);
     }
     matchers.or_matchers.iter_mut().for_each(|alternative| replace(alternative, labels));

@@ -120,6 +120,25 @@ fn check_prints_json() {
 }
 
 #[test]
+fn the_items_of_a_list_are_manifests() {
+    let wrong = "{apiVersion: foresail.dev/v1alpha1, kind: MetricSource, metadata: {name: a}, spec: {}}";
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret}}\n- {wrong}\n");
+    let (code, output) = check(&list, &[]);
+    assert_eq!(code, 1);
+    assert!(
+        output.starts_with("-:5: document 1: MetricSource/a: items[1].spec.url: is required: add it"),
+        "{output}"
+    );
+}
+
+#[test]
+fn an_unrendered_template_is_named_as_such() {
+    let (code, output) = check("kind: {{ .Values.kind }}\n", &[]);
+    assert_eq!(code, 1);
+    assert!(output.contains("helm template"), "{output}");
+}
+
+#[test]
 fn an_empty_file_is_a_usage_error() {
     assert_eq!(check("# nothing\n", &[]).0, 2);
 }

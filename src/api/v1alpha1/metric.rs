@@ -29,7 +29,7 @@ pub struct Metric {
     pub kind: MetricType,
 
     /// PromQL that returns one number: demand summed over all replicas, as
-    /// sum(rate(http_requests_total{app="checkout"}[1m])). Only for type Prometheus. Never a utilisation in percent:
+    /// `sum(rate(http_requests_total{app="checkout"}[1m]))`. Only for type Prometheus. Never a utilisation in percent:
     /// scaling itself moves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096), regex(pattern = QUERY))]

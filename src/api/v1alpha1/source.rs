@@ -38,7 +38,7 @@ use super::text::Duration;
     .message("caSecretRef has no effect on an http address: use an https url, or remove caSecretRef")
     .field_path(".caSecretRef"))]
 pub struct MetricSourceSpec {
-    /// Address of the server's API without /api/v1, as http://prometheus.monitoring:9090.
+    /// Address of the server's API without /api/v1, as `http://prometheus.monitoring:9090`.
     /// No user, query or fragment; credentials go to auth.
     #[schemars(
         length(max = 2_048),

@@ -24,9 +24,26 @@ fn queries_that_sum_demand_are_accepted() {
         "sum(rate(a[1m] offset -5m))",
         "histogram_quantile(0.99, sum by (le) (rate(b_bucket[5m])))",
         "absent(up) or vector(0)",
+        "a{b=~`x\\d+[(]`}",
+        "sum(a_1_2) * 1_000",
+        "sum(rate(a[5]))",
     ] {
         assert_eq!(check(query), Ok(()), "{query}");
     }
+}
+
+#[test]
+fn raw_strings_and_underscores_keep_their_meaning() {
+    assert_eq!(enforced("a{b=~`x\\d\"`}", &[("t", "v")]), "a{b=~\"x\\\\d\\\"\",t=\"v\"}");
+    assert_eq!(enforced("sum(a_1_2) * 1_000", &[("t", "v")]), "sum(a_1_2{t=\"v\"}) * 1000");
+    assert_eq!(enforced("a{b=\"1_0 `\"}", &[("t", "v")]), "a{b=\"1_0 `\",t=\"v\"}");
+}
+
+/// `VictoriaMetrics` alone has `or` between matchers.
+#[test]
+fn every_alternative_carries_the_labels() {
+    let text = enforced("{a=\"1\" or b=\"2\"}", &[("t", "v")]);
+    assert_eq!(text, "{a=\"1\", t=\"v\" or b=\"2\", t=\"v\"}");
 }
 
 #[test]

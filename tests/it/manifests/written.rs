@@ -361,6 +361,13 @@ fn envelope() -> Vec<Line> {
             "metadata.labels.a",
             Refuses,
         ),
+        (
+            "a namespace around a cluster-wide kind",
+            "plain",
+            set("metadata.namespace", "shop"),
+            "metadata.namespace",
+            Accepts,
+        ),
         ("no spec", "checkout", Edit::Remove("spec"), "spec", Refuses),
         ("a spec of null", "checkout", set("spec", json!(null)), "spec", Refuses),
         (
