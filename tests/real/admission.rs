@@ -59,7 +59,9 @@ async fn the_api_server_agrees_with_the_table() {
     for row in manifests::rows() {
         match (refusal(&client, &row.kind, &row.manifest).await, row.server) {
             (None, Verdict::Refuses) => disagreements.push(format!("{} ({}): accepted", row.name, row.path)),
-            (Some(message), Verdict::Accepts) => disagreements.push(format!("{}: refused: {message}", row.name)),
+            (Some(message), Verdict::Accepts) => {
+                disagreements.push(format!("{}: refused: {message}", row.name))
+            }
             _ => {}
         }
     }
@@ -71,7 +73,9 @@ async fn the_api_server_agrees_with_the_table() {
 fn kubectl_explains_every_kind() {
     let Some(plane) = shared() else { return };
     apply_definitions(plane);
-    for (kind, field) in [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data")] {
+    for (kind, field) in
+        [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data")]
+    {
         // The server publishes the schema some seconds after it serves the resource.
         plane.wait_until("kubectl to explain the field", TIMEOUT, || {
             let output = plane.kubectl_output(&["explain", &format!("{kind}.spec.{field}")]);
