@@ -25,7 +25,8 @@
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
 //!
-//! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence), [`operator`]
+//! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
+//! [`edge`] (clock, Kubernetes client), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
 #[cfg(feature = "operator")]
@@ -34,6 +35,8 @@ pub mod calendar;
 #[cfg(feature = "operator")]
 pub mod cli;
 pub mod decide;
+#[cfg(feature = "operator")]
+pub mod edge;
 pub mod engine;
 pub mod forecast;
 #[cfg(feature = "operator")]

@@ -4,8 +4,6 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`clock`] | the only reader of the wall clock |
-//! | [`client`] | the Kubernetes client: deadlines on every call, no retried write |
 //! | [`lease`] | leader election on a Lease, with hot standby |
 //! | [`pace`] | when each object ticks, how fast status is written, when to try again |
 //! | [`actuate`] | `/scale` and the floor of an HPA, by compare-and-swap |
@@ -21,8 +19,6 @@
 pub mod acts;
 pub mod actuate;
 pub mod checkpoint;
-pub mod client;
-pub mod clock;
 pub mod context;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -49,8 +45,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::edge::clock::Clock;
 use actuate::Targets;
-use clock::Clock;
 use lease::{Elector, LeaseSettings};
 
 use crate::metrics::SourcePool;

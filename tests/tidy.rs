@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "units",
     "calendar",
     "series",
@@ -15,8 +15,9 @@ const ORDER: [&str; 14] = [
     "policy",
     "decide",
     "engine",
-    "api",
     "metrics",
+    "api",
+    "edge",
     "telemetry",
     "operator",
     "cli",

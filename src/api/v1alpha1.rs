@@ -8,7 +8,6 @@
     unreachable_pub,
     reason = "`KubeSchema` derives from a public copy of the struct inside a function"
 )]
-#![expect(clippy::doc_markdown, reason = "`kubectl explain` prints the comments, where backticks are noise")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
 
 pub mod autoscaler;

@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::operator::clock::SystemClock;
-use crate::operator::{self, Settings, client};
+use crate::edge::client;
+use crate::edge::clock::SystemClock;
+use crate::operator::{self, Settings};
 use crate::telemetry::logs::{self, Format};
 use crate::units::Span;
 

@@ -16,7 +16,7 @@ use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
-use super::client::{CallError, READ_DEADLINE, within};
+use crate::edge::client::{CallError, READ_DEADLINE, within};
 
 /// The name under which Foresail writes, in `managedFields`.
 pub const FIELD_MANAGER: &str = "foresail";

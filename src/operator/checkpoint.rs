@@ -5,12 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 
-use super::client::{READ_DEADLINE, within};
-use super::clock::to_jiff;
 use super::context::Context;
 use super::pace::offset_of;
 use super::signal::Signal;
 use crate::api::{ForecastCheckpoint, ForecastCheckpointSpec, PredictiveAutoscaler};
+use crate::edge::client::{READ_DEADLINE, within};
+use crate::edge::clock::to_jiff;
 use crate::units::{Span, Timestamp};
 
 /// How often a checkpoint is written.
@@ -73,7 +73,7 @@ async fn save(
     signal: &Signal,
     data: String,
     now: Timestamp,
-) -> Result<(), super::client::CallError> {
+) -> Result<(), crate::edge::client::CallError> {
     let namespace = object.namespace().unwrap_or_default();
     let name = name_of(&object.name_any(), signal.name());
     let spec = ForecastCheckpointSpec {

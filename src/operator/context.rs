@@ -6,8 +6,8 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::actuate::{ScaleTarget, Targets};
-use super::clock::Clock;
 use crate::api::{MetricSource, PredictiveAutoscaler};
+use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
 use crate::telemetry::events::EventSink;
 use crate::telemetry::metrics::Metrics;

@@ -7,10 +7,10 @@ use kube::{Api, ResourceExt as _};
 
 use super::actuate::hpa::floor_among;
 use super::actuate::{ScaleTarget, finalizer};
-use super::client::{READ_DEADLINE, within};
-use super::clock::from_jiff;
 use super::context::Context;
 use crate::api::{ActuationVia, Mode, PredictiveAutoscaler};
+use crate::edge::client::{READ_DEADLINE, within};
+use crate::edge::clock::from_jiff;
 
 /// One write of the finalizer or the floor.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);

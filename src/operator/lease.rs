@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{CallError, within};
-use super::clock::{Clock, to_jiff};
+use crate::edge::client::{CallError, within};
+use crate::edge::clock::{Clock, to_jiff};
 use crate::units::Timestamp;
 
 /// How long a Lease stands after its last renewal; the length others wait.

@@ -9,8 +9,8 @@ use std::future::Future;
 use tokio::time::{Duration, Instant};
 
 use super::actuate::scale::Written;
-use super::client::CallError;
 use super::lease::Leadership;
+use crate::edge::client::CallError;
 use crate::units::Replicas;
 
 /// Rounds of reading and deciding in one tick (DESIGN 4): a rollout changes the target's version every few hundred

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::acts::ReadError;
 use super::actuate::scale::Written;
-use super::clock::to_jiff;
 use super::context::Context;
 use super::protocol::Outcome;
 use super::signal::Signal;
@@ -16,8 +15,12 @@ use crate::api::{
     ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
 };
 use crate::decide::Decision;
+use crate::edge::clock::to_jiff;
+use crate::engine::Memory;
 use crate::forecast::{Trust, TrustState};
+use crate::policy::Policy;
 use crate::telemetry::events::{ObjectEvent, Severity};
+use crate::telemetry::metrics::Numbers;
 use crate::units::parse_quantity;
 
 /// An error and its causes in one line, each once.
@@ -147,5 +150,59 @@ pub fn events(
     let dry_run = status.effective_mode == Some(crate::api::Mode::DryRun);
     if dry_run && desired_before.is_some_and(|before| before != Some(decision.desired.get())) {
         emit(Severity::Normal, "WouldScale", "DryRun", decision.summary());
+    }
+}
+
+/// Whether any forecast is trusted, and a sentence for each metric.
+pub fn trust_sentence(signals: &[Signal], trust: &BTreeMap<String, TrustState>) -> (bool, String) {
+    let mut sentences = Vec::new();
+    let mut any = false;
+    for signal in signals {
+        let trusted = trust.get(signal.name()).is_some_and(|trust| trust.trusted);
+        any |= trusted;
+        let skill = signal.skill().and_then(Trust::measured);
+        sentences.push(match (signal.history_note.as_deref(), skill) {
+            (Some(note), _) => format!("{}: {note}", signal.name()),
+            (None, None) => format!("{}: its skill is not measured yet", signal.name()),
+            (None, Some(skill)) if trusted => {
+                format!(
+                    "{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive",
+                    signal.name(),
+                    100.0 * skill
+                )
+            }
+            (None, Some(skill)) => {
+                format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name())
+            }
+        });
+    }
+    (any, sentences.join("; "))
+}
+
+/// The numbers of one decision, for the operator's own metrics.
+pub fn numbers(
+    policy: &Policy,
+    signals: &[Signal],
+    decision: &Decision,
+    (memory, trust): (&Memory, &BTreeMap<String, TrustState>),
+) -> Numbers {
+    let at_lead = signals.iter().find_map(|signal| {
+        signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(policy.lead)).copied())
+    });
+    Numbers {
+        asked: decision.asked.get(),
+        ready: decision.ready.get(),
+        desired: decision.desired.get(),
+        reactive: decision.reactive.get(),
+        predicted: decision.predicted.map(crate::units::Replicas::get),
+        demand_p50: at_lead.map(|quantiles| quantiles.at(0.5).get()),
+        demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
+        trusted: trust.values().any(|trust| trust.trusted),
+        skill: signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
+        hourly_cost: policy
+            .spend
+            .as_ref()
+            .and_then(|rule| rule.price.hourly(decision.desired).to_string().parse().ok()),
+        shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
     }
 }

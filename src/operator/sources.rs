@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::{Api, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{READ_DEADLINE, within};
 use super::context::Context;
 use crate::api::{Auth, BasicAuth, MetricSource, MetricSourceSpec, SecretKeyRef};
+use crate::edge::client::{READ_DEADLINE, within};
 use crate::metrics::{Authorization, Secret, SourceSettings};
 
 /// How often sources and their Secrets are looked at again: a rotated token is taken up within this.

@@ -2,12 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::clock::{from_jiff, to_jiff};
 use crate::api::{
     self, DecisionStatus, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus,
     SpendStatus, StageStatus, limits,
 };
 use crate::decide::{Absence, Decision, Stage, Standing};
+use crate::edge::clock::{from_jiff, to_jiff};
 use crate::engine::{Memory, Shadow};
 use crate::policy::{Mode, Policy};
 use crate::units::{Replicas, Span, Timestamp};

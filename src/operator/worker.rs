@@ -4,28 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::acts::TickActs;
 use super::actuate::ScaleTarget;
 use super::checkpoint;
-use super::client::write_deadline;
 use super::context::Context;
 use super::lease::Leadership;
 use super::protocol::{Outcome, actuate};
+use super::report;
 use super::signal::{Known, Moment, Query, Signal};
 use super::status::{self, Surroundings};
 use crate::api::{
     self, FieldError, MetricSource, MetricType, PredictiveAutoscaler, PredictiveAutoscalerStatus,
 };
-use crate::decide::{Decision, Reading, Track};
+use crate::decide::{Decision, Reading};
+use crate::edge::client::write_deadline;
 use crate::engine::Memory;
-use crate::forecast::{Trust, TrustState};
+use crate::forecast::TrustState;
 use crate::policy::{CapacityRule, Policy};
 use crate::telemetry::events::{ObjectEvent, Severity};
-use crate::telemetry::metrics::{AutoscalerLabels, Numbers};
+use crate::telemetry::metrics::AutoscalerLabels;
 use crate::units::{CapacityPerReplica, Timestamp};
 
 /// What one autoscaler needs from tick to tick.
@@ -171,7 +171,7 @@ impl Worker {
             unable: self.unable.clone(),
             conflict: None,
             notes,
-            trusted: forecast_sentence(plan, &self.trust),
+            trusted: report::trust_sentence(&plan.signals, &self.trust),
         };
         let tick = ctx.tick();
         let signals: Vec<(&Signal, Reading, Known)> = plan
@@ -184,7 +184,7 @@ impl Worker {
                 (signal, reading, Known { trusted, source_suspect })
             })
             .collect();
-        let forecast = plan.signals.iter().find_map(|signal| super::report::forecast(signal, &self.trust));
+        let forecast = plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust));
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -226,7 +226,7 @@ impl Worker {
         for signal in &mut plan.signals {
             if let Some(resource) = signal.query().request {
                 signal.requested =
-                    super::report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
+                    report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
             }
         }
     }
@@ -270,8 +270,8 @@ impl Worker {
         let ctx = Arc::clone(&self.ctx);
         ctx.metrics.wrote("target", outcome.label());
         self.unable = match outcome {
-            Outcome::Unread(error) => Some((error.reason(), super::report::chain(error))),
-            Outcome::Acted { written, .. } => super::report::write_problem(written),
+            Outcome::Unread(error) => Some((error.reason(), report::chain(error))),
+            Outcome::Acted { written, .. } => report::write_problem(written),
             Outcome::Superseded { .. } | Outcome::NotLeading | Outcome::Late | Outcome::Contended => {
                 self.unable.take()
             }
@@ -285,8 +285,11 @@ impl Worker {
         self.decided_before = true;
         self.censored = decision.judged.iter().map(|judged| judged.censored).collect();
         ctx.metrics.decided(decision.bound_by().name(), plan.policy.mode.name());
-        ctx.metrics.show(&self.labels(), &numbers(plan, &decision, &memory, &self.trust));
-        super::report::events(&ctx, object, &decision, &new_status, outcome);
+        ctx.metrics.show(
+            &self.labels(),
+            &report::numbers(&plan.policy, &plan.signals, &decision, (&memory, &self.trust)),
+        );
+        report::events(&ctx, object, &decision, &new_status, outcome);
         // A write that was refused leaves an open intent, which the next read of the target settles.
         self.memory = Some(memory);
     }
@@ -329,8 +332,10 @@ impl Worker {
             Some(PredictiveAutoscalerStatus { conditions, observed_generation: generation, ..old });
         let api: Api<PredictiveAutoscaler> = Api::namespaced(self.ctx.client.clone(), &self.namespace);
         let params = kube::api::PostParams::default();
-        let call =
-            super::client::within(Duration::from_secs(5), api.replace_status(&self.name, &params, &changed));
+        let call = crate::edge::client::within(
+            Duration::from_secs(5),
+            api.replace_status(&self.name, &params, &changed),
+        );
         if let Err(error) = call.await {
             tracing::warn!(namespace = %self.namespace, name = %self.name, %error, "the status could not be written");
         }
@@ -349,11 +354,6 @@ impl Worker {
         self.ctx.metrics.forget(&self.labels());
         self.ctx.events.forget(&self.namespace, &self.name);
     }
-
-    /// The object's reference, for Events.
-    pub fn regarding(object: &PredictiveAutoscaler) -> ObjectReference {
-        object.object_ref(&())
-    }
 }
 
 struct Gathered {
@@ -363,62 +363,4 @@ struct Gathered {
 
 fn allows(allowed: &[String], namespace: &str) -> bool {
     allowed.iter().any(|one| one == "*" || one == namespace)
-}
-
-fn forecast_sentence(plan: &Plan, trust: &BTreeMap<String, TrustState>) -> (bool, String) {
-    let mut sentences = Vec::new();
-    let mut any = false;
-    for signal in &plan.signals {
-        let trusted = trust.get(signal.name()).is_some_and(|trust| trust.trusted);
-        any |= trusted;
-        let skill = signal.skill().and_then(Trust::measured);
-        sentences.push(match (signal.history_note.as_deref(), skill) {
-            (Some(note), _) => format!("{}: {note}", signal.name()),
-            (None, None) => format!("{}: its skill is not measured yet", signal.name()),
-            (None, Some(skill)) if trusted => {
-                format!(
-                    "{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive",
-                    signal.name(),
-                    100.0 * skill
-                )
-            }
-            (None, Some(skill)) => {
-                format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name())
-            }
-        });
-    }
-    (any, sentences.join("; "))
-}
-
-fn numbers(
-    plan: &Plan,
-    decision: &Decision,
-    memory: &Memory,
-    trust: &BTreeMap<String, TrustState>,
-) -> Numbers {
-    let at_lead = plan.signals.iter().find_map(|signal| {
-        signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(plan.policy.lead)).copied())
-    });
-    Numbers {
-        asked: decision.asked.get(),
-        ready: decision.ready.get(),
-        desired: decision.desired.get(),
-        reactive: decision.reactive.get(),
-        predicted: decision.predicted.map(crate::units::Replicas::get),
-        demand_p50: at_lead.map(|quantiles| quantiles.at(0.5).get()),
-        demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
-        trusted: trust.values().any(|trust| trust.trusted),
-        skill: plan.signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
-        hourly_cost: plan
-            .policy
-            .spend
-            .as_ref()
-            .and_then(|rule| rule.price.hourly(decision.desired).to_string().parse().ok()),
-        shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
-    }
-}
-
-/// Whether somebody fights over the target, as the memory has it.
-pub fn is_fought_over(memory: &Memory) -> bool {
-    memory.track.as_ref().is_some_and(Track::in_conflict)
 }

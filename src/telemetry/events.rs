@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
-use crate::operator::client::{sanitised, within};
-use crate::operator::clock::{Clock, to_jiff};
+use crate::edge::client::{sanitised, within};
+use crate::edge::clock::{Clock, to_jiff};
 
 /// The same reason and note within this time is one Event.
 const DEDUPE: Duration = Duration::from_mins(10);

@@ -60,7 +60,7 @@ async fn the_api_server_agrees_with_the_table() {
         match (refusal(&client, &row.kind, &row.manifest).await, row.server) {
             (None, Verdict::Refuses) => disagreements.push(format!("{} ({}): accepted", row.name, row.path)),
             (Some(message), Verdict::Accepts) => {
-                disagreements.push(format!("{}: refused: {message}", row.name))
+                disagreements.push(format!("{}: refused: {message}", row.name));
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ const FALL: f64 = 1200.0;
 const UNTIL_RAMP: f64 = 240.0;
 const DAY: f64 = 86_400.0;
 /// Days of history.
-const DAYS: i64 = 14;
+const DAYS: f64 = 14.0;
 /// Start-up of a pod.
 const START_UP: &str = "20s";
 /// A replica must be asked for so long before it is needed: its start-up.
@@ -56,10 +56,10 @@ fn demand(t: f64, start: f64) -> f64 {
 
 fn history(start: f64, until: f64) -> String {
     let mut text = String::from("# TYPE demand gauge\n");
-    let first = until - f64::from(i32::try_from(DAYS).unwrap()) * DAY;
+    let first = until - DAYS * DAY;
     let mut t = (first / 60.0).ceil() * 60.0;
     while t < until {
-        writeln!(text, "demand{{app=\"shop\"}} {} {t}", demand(t, start)).unwrap();
+        writeln!(text, "demand{{app=\"shop\"}} {} {t}", demand(t, start)).expect("a String takes any text");
         t += 60.0;
     }
     text.push_str("# EOF\n");
@@ -202,7 +202,8 @@ fn least_ahead(path: &[Moment]) -> f64 {
 fn describe(path: &[Moment]) -> String {
     path.iter().step_by(10).fold(String::new(), |mut text, moment| {
         let Moment { at, demand, asked, ready } = moment;
-        writeln!(text, "{at:.0}: demand {demand:.0}, asked {asked}, ready {ready}").unwrap();
+        writeln!(text, "{at:.0}: demand {demand:.0}, asked {asked}, ready {ready}")
+            .expect("a String takes any text");
         text
     })
 }
@@ -312,7 +313,7 @@ fn the_ramp_is_met_ahead_and_only_where_it_may_be() {
     let Some(plane) = shared() else { return };
     let stage = set_up(plane);
     for namespace in ["active", "dry", "floor", "killed", "blind"] {
-        plane.wait_until("the forecast to be trusted", Duration::from_secs(120), || {
+        plane.wait_until("the forecast to be trusted", Duration::from_mins(2), || {
             trusted(plane, namespace).or_else(|| {
                 assert!(
                     stage.operators[0].process.ended().is_none(),

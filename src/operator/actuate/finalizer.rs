@@ -8,7 +8,7 @@ use kube::core::DynamicObject;
 use serde_json::json;
 
 use super::FIELD_MANAGER;
-use crate::operator::client::{CallError, within};
+use crate::edge::client::{CallError, within};
 use crate::units::{Span, Timestamp};
 
 /// Kept on an autoscaler while it may have raised the floor of an HPA.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::rivals::Rival;
 use super::scale::Written;
 use super::{FIELD_MANAGER, Targets};
+use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::engine::HpaFloor;
-use crate::operator::client::{CallError, READ_DEADLINE, within};
 use crate::units::Replicas;
 
 /// Holds the HPA's own `minReplicas` while Foresail has moved it.

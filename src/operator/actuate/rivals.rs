@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{ListParams, ObjectMeta};
 
 use super::{Error, FIELD_MANAGER, ScaleTarget, Targets};
-use crate::operator::client::{READ_DEADLINE, sanitised, within};
+use crate::edge::client::{READ_DEADLINE, sanitised, within};
 
 /// An HPA that scales the same object.
 #[derive(Clone, Debug)]

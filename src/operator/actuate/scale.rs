@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::{Error, FIELD_MANAGER, ScaleTarget, Targets};
-use crate::operator::client::{CallError, READ_DEADLINE, within};
+use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::units::Replicas;
 
 /// A scale as it was read.

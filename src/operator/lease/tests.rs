@@ -3,7 +3,7 @@ use serde_json::json;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::operator::clock::ManualClock;
+use crate::edge::clock::ManualClock;
 use crate::operator::fake::{FakeApi, Fault};
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/foresail/leases/foresail";

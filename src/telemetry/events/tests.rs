@@ -1,7 +1,7 @@
 use http::Method;
 
 use super::*;
-use crate::operator::clock::ManualClock;
+use crate::edge::clock::ManualClock;
 use crate::operator::fake::{FakeApi, Fault};
 use crate::telemetry::metrics;
 use crate::units::Timestamp;

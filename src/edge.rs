@@ -1,0 +1,4 @@
+//! What meets the outside for everyone above: the wall clock and the Kubernetes client.
+
+pub mod client;
+pub mod clock;
