@@ -18,4 +18,3 @@ mod admission;
 mod children;
 mod control_plane;
 mod smoke;
-mod timeline;

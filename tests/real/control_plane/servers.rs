@@ -153,8 +153,13 @@ impl Site {
         let kubeconfig = self.kubeconfig("kwok");
         let stages = KWOK_STAGES.map(|stage| text(&self.programs.join("stages").join(stage)));
         let start_up = self.path("pod-start-up.yaml");
-        let mut flags: Vec<(&str, &str)> =
-            vec![("kubeconfig", &kubeconfig), ("manage-all-nodes", "true"), ("node-ip", "127.0.0.1")];
+        let mut flags: Vec<(&str, &str)> = vec![
+            ("kubeconfig", &kubeconfig),
+            ("manage-all-nodes", "true"),
+            ("node-ip", "127.0.0.1"),
+            // Without leases the heartbeat stage is too slow, and after 50 s every pod is taken for unready.
+            ("node-lease-duration-seconds", "40"),
+        ];
         flags.extend(stages.iter().map(|stage| ("config", stage.as_str())));
         flags.push(("config", &start_up));
         self.spawn("kwok", &flags)
