@@ -10,20 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::control_plane::{ControlPlane, shared};
+use crate::control_plane::shared;
 use manifests::Verdict;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-fn apply_definitions(plane: &ControlPlane) {
-    for kind in foresail::api::kinds() {
-        plane.apply(&kind.definition);
-    }
-    plane.wait_until("the definitions to be established", TIMEOUT, || {
-        let resources = plane.kubectl(&["api-resources", "--api-group=foresail.dev", "-o", "name"]);
-        (resources.lines().count() == foresail::api::kinds().len()).then_some(())
-    });
-}
 
 /// Offers `manifest` to the API server without storing it; what it says when it refuses.
 async fn refusal(client: &kube::Client, kind: &str, manifest: &Value) -> Option<String> {
@@ -47,7 +37,7 @@ async fn refusal(client: &kube::Client, kind: &str, manifest: &Value) -> Option<
 #[tokio::test]
 async fn the_api_server_agrees_with_the_table() {
     let Some(plane) = shared() else { return };
-    apply_definitions(plane);
+    plane.define_kinds();
     let client = plane.client().await;
     let mut disagreements = Vec::new();
     for (name, manifest) in manifests::good().into_iter().chain(manifests::legal()) {
@@ -72,7 +62,7 @@ async fn the_api_server_agrees_with_the_table() {
 #[test]
 fn kubectl_explains_every_kind() {
     let Some(plane) = shared() else { return };
-    apply_definitions(plane);
+    plane.define_kinds();
     for (kind, field) in
         [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data")]
     {

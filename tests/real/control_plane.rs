@@ -12,6 +12,7 @@ pub(crate) mod loopback;
 pub(crate) mod manifests;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod scripted;
 pub(crate) mod servers;
 pub(crate) mod testbed;
 pub(crate) mod waiting;
@@ -137,6 +138,17 @@ impl ControlPlane {
         let path = self.site.directory.join(format!("{namespace}.{name}.kubeconfig"));
         self.site.certificates.write_token_kubeconfig(&path, token.trim(), namespace);
         path
+    }
+
+    /// Applies the definitions of the custom resources, and returns once they are served.
+    pub(crate) fn define_kinds(&self) {
+        for kind in foresail::api::kinds() {
+            self.apply(&kind.definition);
+        }
+        self.wait_until("the definitions to be established", START_TIMEOUT, || {
+            let resources = self.kubectl(&["api-resources", "--api-group=foresail.dev", "-o", "name"]);
+            (resources.lines().count() == foresail::api::kinds().len()).then_some(())
+        });
     }
 
     /// Creates a namespace and returns its name, for use in one test.

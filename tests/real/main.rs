@@ -17,4 +17,6 @@
 mod admission;
 mod children;
 mod control_plane;
+mod injected;
 mod smoke;
+mod timeline;
