@@ -17,6 +17,7 @@ mod path;
 mod stage;
 
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -52,13 +53,26 @@ fn the_ramp_is_met_ahead_and_only_where_it_may_be() {
     stage.wait_for_trust();
     let played = play(&stage);
     let audit = plane.audit();
-    active_is_ahead_and_reactive_is_late(&stage, &played, &audit);
-    dry_run_wrote_nothing(&stage, &played, &audit);
-    floor_was_raised_and_given_back(&stage, &played);
-    killed_goes_on_with_its_hpa(&stage, &played);
-    blind_follows_the_last_forecast_and_never_lowers(&stage, &played);
-    rollout_is_decided_afresh(&stage, &played, &audit);
-    struck_is_never_lower_than_steady(&stage, &played);
+    // Every claim is judged, also after one that fails: the ramp takes a quarter of an hour.
+    let claims: [(&str, &dyn Fn()); 7] = [
+        ("active", &|| active_is_ahead_and_reactive_is_late(&stage, &played, &audit)),
+        ("dry", &|| dry_run_wrote_nothing(&stage, &played, &audit)),
+        ("floor", &|| floor_was_raised_and_given_back(&stage, &played)),
+        ("killed", &|| killed_goes_on_with_its_hpa(&stage, &played)),
+        ("blind", &|| blind_follows_the_last_forecast_and_never_lowers(&stage, &played)),
+        ("rollout", &|| rollout_is_decided_afresh(&stage, &played, &audit)),
+        ("struck", &|| struck_is_never_lower_than_steady(&stage, &played)),
+    ];
+    let failed: Vec<&str> = claims
+        .into_iter()
+        .filter(|(name, claim)| {
+            let holds = catch_unwind(AssertUnwindSafe(claim)).is_ok();
+            print_through(&format!("{name}: {}\n", if holds { "holds" } else { "FAILS" }));
+            !holds
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert!(failed.is_empty(), "claims that do not hold: {failed:?}");
 }
 
 /// What was seen while the ramp was played.
@@ -226,14 +240,14 @@ fn dry_run_wrote_nothing(stage: &Stage, played: &Played, audit: &[AuditEvent]) {
     let refused = stage.plane.kubectl_as(&stage.token, &scale);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("forbidden"));
     let shadow = number(&played.dry_at_peak, "/status/shadow/asked");
-    assert!(shadow * CAPACITY >= PEAK * 0.98, "the shadow shows {shadow}: {}", played.dry_at_peak);
+    assert!(shadow * CAPACITY >= PEAK * 0.99, "the shadow shows {shadow}: {}", played.dry_at_peak);
 }
 
 fn floor_was_raised_and_given_back(stage: &Stage, played: &Played) {
     let floor = played.path(stage, "floor", -60.0, AT_PEAK);
     assert!(floor.short_seconds() < 0.5, "beside its HPA the ramp was missed\n{}", floor.describe());
     let raised = number(&played.floor_at_peak, "/spec/minReplicas");
-    assert!(raised * CAPACITY >= PEAK * 0.98, "{}", played.floor_at_peak);
+    assert!(raised * CAPACITY >= PEAK * 0.99, "{}", played.floor_at_peak);
     let annotation = "/metadata/annotations/foresail.dev~1original-min-replicas";
     assert_eq!(played.floor_at_peak.pointer(annotation), Some(&Value::from("2")), "{}", played.floor_at_peak);
     stage.plane.kubectl(&["delete", "pra", "shop", "-n", "floor", "--timeout=60s"]);
@@ -272,7 +286,7 @@ fn blind_follows_the_last_forecast_and_never_lowers(stage: &Stage, played: &Play
 /// A write refused with 409 is followed, within the 5 s of a tick, by a fresh read of the scale before any other write.
 fn rollout_is_decided_afresh(stage: &Stage, played: &Played, audit: &[AuditEvent]) {
     let path = played.path(stage, "rollout", -60.0, AT_PEAK);
-    assert!(path.most_asked() * CAPACITY >= PEAK * 0.98, "{}", path.describe());
+    assert!(path.most_asked() * CAPACITY >= PEAK * 0.99, "{}", path.describe());
     let own: Vec<&AuditEvent> = audit
         .iter()
         .filter(|event| {

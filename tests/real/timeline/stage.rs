@@ -12,9 +12,10 @@ use crate::control_plane::process::Process;
 use crate::control_plane::prometheus::Prometheus;
 use crate::control_plane::{ControlPlane, testbed};
 
-/// Demand of the quiet hours and of the peak; one replica serves 100.
+/// Demand of the quiet hours and of the peak; one replica serves 100. The peak, with its noise, stays clear of a whole
+/// number of replicas, where the objective of 1 % would rightly leave one out.
 pub(super) const QUIET: f64 = 150.0;
-pub(super) const PEAK: f64 = 2000.0;
+pub(super) const PEAK: f64 = 1970.0;
 /// The daily ramp climbs for so long, stays, and falls for so long; seconds.
 pub(super) const CLIMB: f64 = 180.0;
 pub(super) const STAY: f64 = 240.0;
@@ -152,7 +153,7 @@ pub(super) const MAIN_USER: &str = "system:serviceaccount:foresail:foresail";
 /// Starts and installs everything.
 pub(super) fn set_up(plane: &'static ControlPlane) -> Stage {
     plane.add_nodes(2);
-    let start = unix_seconds() + UNTIL_RAMP;
+    let start = ((unix_seconds() + UNTIL_RAMP - 180.0) / 300.0).ceil() * 300.0 + 180.0;
     let exporter = Exporter::start(move |now| {
         let labels = vec![("app".to_owned(), "shop".to_owned())];
         vec![Reading { kind: Kind::Gauge, name: "demand".to_owned(), labels, value: demand(now, start) }]
