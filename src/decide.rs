@@ -113,6 +113,7 @@ impl Trail {
 struct Wishes {
     judged: Vec<Judged>,
     answers: combine::Answers,
+    recommendation: Option<Replicas>,
     present_need: Replicas,
 }
 
@@ -125,7 +126,8 @@ pub fn decide(
 ) -> Decision {
     let Situation { now, asked, ready, metrics } = *situation;
     let mut trail = Trail { stages: Vec::with_capacity(13), proposal: asked };
-    let Wishes { judged, answers, present_need } = wishes(policy, situation, evidence, &mut trail);
+    let Wishes { judged, answers, recommendation, present_need } =
+        wishes(policy, situation, evidence, &mut trail);
 
     let (combined, fact) = combine::apply(policy, &answers);
     trail.note(Stage::Combine, combined, Fact::Combine(fact));
@@ -142,7 +144,7 @@ pub fn decide(
     let (sustained, fact) = threshold::apply(policy, asked, floored, firm, (&mut *track, now));
     trail.note(Stage::Threshold, sustained, Fact::Threshold(fact));
 
-    let recommended = stabilise::Recommended { reactive: answers.reactive, unheld: floored, firm };
+    let recommended = stabilise::Recommended { reactive: recommendation, unheld: floored, firm };
     let (stable, fact) = stabilise::apply(policy, asked, sustained, recommended, (&mut *track, now));
     trail.note(Stage::Stabilise, stable, Fact::Stabilise(fact));
 
@@ -196,7 +198,8 @@ fn wishes(
     let fact = evidence::Fact { metrics: names.zip(judged.iter().copied()).collect() };
     trail.note(Stage::Evidence, asked, Fact::Evidence(fact));
 
-    let reactive = reactive::of_all(policy, &judged, asked);
+    let recommendation = reactive::recommendation(policy, &judged, asked);
+    let reactive = recommendation.unwrap_or(asked);
     let utilization = policy.reactive.average_utilization;
     trail.note(
         Stage::Reactive,
@@ -245,7 +248,7 @@ fn wishes(
     let may_lower = judged.iter().all(Judged::may_lower);
     let answers =
         combine::Answers { asked, reactive, reactive_untrusted, present, predicted, p05_need, may_lower };
-    Wishes { judged, answers, present_need }
+    Wishes { judged, answers, recommendation, present_need }
 }
 
 /// One memory for each metric, in the policy's order; a metric keeps its memory when others come and go.

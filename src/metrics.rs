@@ -29,4 +29,4 @@ pub use settings::{Authorization, Secret, SourceError, SourceSettings};
 pub use suspect::FallWatch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,22 +24,29 @@ pub fn of_metric(policy: &Policy, judged: &Judged, asked: Replicas) -> Option<Re
     Some(target.need(demand))
 }
 
-/// The largest answer; `asked` when there is none, or when it would lower on incomplete evidence (rule 8).
-pub fn of_all<'a>(
+/// What an HPA would recommend: the largest answer; `None` when there is none, or when it would lower on incomplete
+/// evidence (rule 8).
+pub fn recommendation<'a>(
     policy: &Policy,
     judged: impl IntoIterator<Item = &'a Judged>,
     asked: Replicas,
-) -> Replicas {
+) -> Option<Replicas> {
     let mut largest: Option<Replicas> = None;
     let mut may_lower = true;
     for one in judged {
         may_lower &= one.may_lower();
         largest = largest.max(of_metric(policy, one, asked));
     }
-    match largest {
-        Some(n) if n >= asked || may_lower => n,
-        _ => asked,
-    }
+    largest.filter(|&n| n >= asked || may_lower)
+}
+
+/// The same as a count of replicas: without a recommendation an HPA leaves `asked` alone.
+pub fn of_all<'a>(
+    policy: &Policy,
+    judged: impl IntoIterator<Item = &'a Judged>,
+    asked: Replicas,
+) -> Replicas {
+    recommendation(policy, judged, asked).unwrap_or(asked)
 }
 
 /// What the reactive stage found, for its sentence.

@@ -21,9 +21,11 @@ pub enum Fact {
 /// What the windows look at besides the proposal.
 #[derive(Clone, Copy, Debug)]
 pub struct Recommended {
-    /// The reactive answer, noted in the scale-up window.
-    pub reactive: Replicas,
-    /// The proposal before thresholds, noted in the scale-down window.
+    /// What an HPA would recommend, noted in the scale-up window. An HPA notes nothing while a metric is missing, so
+    /// that a gap does not begin the window anew.
+    pub reactive: Option<Replicas>,
+    /// The proposal before thresholds, noted in the scale-down window; without evidence too, unlike an HPA, so that the
+    /// first decrease comes a whole window after the evidence is back (I19).
     pub unheld: Replicas,
     /// What is wanted by more than the reactive answer: never held back.
     pub firm: Replicas,
@@ -38,7 +40,7 @@ pub fn apply(
     (track, now): (&mut Track, Timestamp),
 ) -> (Replicas, Fact) {
     let Recommended { reactive, unheld, firm } = recommended;
-    let lowest = track.lowest_of_window(now, policy.behavior.up.window, reactive);
+    let lowest = reactive.map_or(asked, |n| track.lowest_of_window(now, policy.behavior.up.window, n));
     let highest = track.highest_of_window(now, policy.behavior.down.window, unheld);
     if proposal > asked {
         let limit = lowest.max(firm).max(asked);

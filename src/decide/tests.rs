@@ -254,6 +254,31 @@ mod stabilisation {
         let raised = decide(&policy, &now(30, &known), &mut evidence, &mut track);
         assert_eq!(raised.desired, replicas(15));
     }
+
+    /// Seen on the HPA of Kubernetes 1.37: without a value it makes no recommendation.
+    #[test]
+    fn a_missing_value_does_not_begin_the_scale_up_window_anew() {
+        let mut policy = policy();
+        policy.behavior.up.window = Span::from_seconds(60);
+        let mut track = Track::begin(at(0), replicas(10));
+        let (mut evidence, asked) = (Vec::new(), replicas(10));
+        let mut desired = Vec::new();
+        for i in 0..=4_i64 {
+            let reading = match i {
+                0 => value(700.0, 0),
+                3 => Reading::Absent(Absence::Empty),
+                _ => value(1000.0, 15 * i),
+            };
+            let metrics = [seen(reading, None)];
+            let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+            desired.push(decide(&policy, &situation, &mut evidence, &mut track).desired.get());
+        }
+        assert_eq!(
+            desired,
+            [10, 10, 10, 10, 15],
+            "the recommendation of 10 at 0 s leaves the window at 60 s"
+        );
+    }
 }
 
 mod prediction {

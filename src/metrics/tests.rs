@@ -10,7 +10,7 @@ use super::*;
 use crate::decide::evidence::{Absence, Reading};
 use crate::units::{Span, Step, Timestamp};
 
-mod server;
+pub(crate) mod server;
 mod tls;
 
 const GOOD: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000.5,"12.5"]}]}}"#;

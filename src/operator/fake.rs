@@ -1,5 +1,7 @@
 //! An API server in the process, for unit tests: objects by path, compare-and-swap by resourceVersion, and faults.
 
+pub(crate) mod rig;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

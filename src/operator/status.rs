@@ -94,12 +94,18 @@ fn evidence(policy: &Policy, decision: &Decision, around: &Surroundings) -> Clai
                 return Claim::new("EvidenceFresh", false, "Partial", message);
             }
             Standing::SuddenFall => {
-                let message =
-                    format!("{name} fell by more than 90 % at once and is held for {}", policy.suspect_for);
+                let message = format!(
+                    "{name} fell by more than 90 % at once and is held for {}; if it is a counter, take rate() of it",
+                    policy.suspect_for
+                );
                 return Claim::new("EvidenceFresh", false, "SuddenFall", message);
             }
             Standing::Absent(absence) => {
-                let message = format!("{name}: {}", note.unwrap_or(absence.words()));
+                let mut message = format!("{name}: {}", note.unwrap_or(absence.words()));
+                if let Some(remedy) = remedy(absence) {
+                    message.push_str("; ");
+                    message.push_str(remedy);
+                }
                 return Claim::new("EvidenceFresh", false, absence_reason(absence), message);
             }
         }
@@ -123,6 +129,25 @@ pub fn absence_reason(absence: Absence) -> &'static str {
         Absence::CapacityUnknown => "CapacityUnknown",
         Absence::NotYetRead => "NotYetRead",
         Absence::SourceNotAllowed => "SourceNotAllowed",
+    }
+}
+
+/// What to do about an absence whose words do not say it.
+fn remedy(absence: Absence) -> Option<&'static str> {
+    match absence {
+        Absence::Unreachable => Some("see why the MetricSource does not answer, or raise its timeout"),
+        Absence::SourceError => Some("try the query on the MetricSource itself"),
+        Absence::Empty => Some("correct the query, or look why the series is gone"),
+        Absence::NotFinite => Some("guard the division, as in a / (b > 0)"),
+        Absence::Negative => Some("take rate() of a counter, which knows its resets"),
+        Absence::Stale => Some("see why it is no longer scraped, or raise maxAge"),
+        Absence::CapacityUnknown => Some("set capacityPerReplica, or requests in the pod template"),
+        Absence::Malformed
+        | Absence::ManySeries
+        | Absence::Future
+        | Absence::SourceSuspect
+        | Absence::NotYetRead
+        | Absence::SourceNotAllowed => None,
     }
 }
 

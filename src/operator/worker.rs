@@ -364,3 +364,6 @@ struct Gathered {
 fn allows(allowed: &[String], namespace: &str) -> bool {
     allowed.iter().any(|one| one == "*" || one == namespace)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@
 mod admission;
 mod children;
 mod control_plane;
+mod hpa_differential;
 mod injected;
 mod smoke;
 mod timeline;

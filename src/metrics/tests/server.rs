@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the server does with a request.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Writes these bytes and closes.
     Bytes(Vec<u8>),
     /// Reads and says nothing.
@@ -20,7 +20,7 @@ pub(super) enum Reply {
     Flood(Vec<u8>, Arc<Mutex<usize>>),
 }
 
-pub(super) fn http(status: &str, headers: &str, body: &str) -> Reply {
+pub(crate) fn http(status: &str, headers: &str, body: &str) -> Reply {
     let length = body.len();
     Reply::Bytes(
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
@@ -28,38 +28,50 @@ pub(super) fn http(status: &str, headers: &str, body: &str) -> Reply {
     )
 }
 
-pub(super) fn json(body: &str) -> Reply {
+pub(crate) fn json(body: &str) -> Reply {
     http("200 OK", "Content-Type: application/json\r\n", body)
 }
 
-/// A server that gives `replies` in turn and the last one from then on.
-pub(super) struct Server {
-    pub(super) url: String,
+type Choose = Arc<Mutex<dyn FnMut(&str) -> Reply + Send>>;
+
+/// A server that answers every request as it is told.
+pub(crate) struct Server {
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    pub(super) async fn start(replies: Vec<Reply>) -> Self {
+    /// Gives `replies` in turn and the last one from then on.
+    pub(crate) async fn start(replies: Vec<Reply>) -> Self {
+        let mut replies = VecDeque::from(replies);
+        Self::answering(move |_| {
+            let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
+            reply.unwrap()
+        })
+        .await
+    }
+
+    /// Chooses the reply by the head of the request.
+    pub(crate) async fn answering(choose: impl FnMut(&str) -> Reply + Send + 'static) -> Self {
+        let choose: Choose = Arc::new(Mutex::new(choose));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&requests);
         tokio::spawn(async move {
-            let mut replies = VecDeque::from(replies);
             while let Ok((socket, _)) = listener.accept().await {
-                let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
-                tokio::spawn(answer(socket, reply.unwrap(), Arc::clone(&log)));
+                tokio::spawn(answer(socket, Arc::clone(&choose), Arc::clone(&log)));
             }
         });
         Self { url, requests }
     }
 
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-async fn answer(mut socket: TcpStream, reply: Reply, log: Arc<Mutex<Vec<String>>>) {
+async fn answer(mut socket: TcpStream, choose: Choose, log: Arc<Mutex<Vec<String>>>) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         match socket.read_u8().await {
@@ -67,7 +79,9 @@ async fn answer(mut socket: TcpStream, reply: Reply, log: Arc<Mutex<Vec<String>>
             Err(_) => return,
         }
     }
-    log.lock().unwrap().push(String::from_utf8(request).unwrap());
+    let request = String::from_utf8(request).unwrap();
+    let reply = (choose.lock().unwrap())(&request);
+    log.lock().unwrap().push(request);
     match reply {
         Reply::Bytes(bytes) => {
             // The client may hang up early; that is part of what is tested.

@@ -20,6 +20,8 @@ pub(crate) struct AuditEvent {
     pub(crate) response_code: u16,
     /// The body of a write; `Null` for reads.
     pub(crate) request: Value,
+    /// The object that was answered, where `audit-policy.yaml` asks for it; else `Null`.
+    pub(crate) response: Value,
     pub(crate) received: Timestamp,
 }
 
@@ -37,6 +39,8 @@ struct Line {
     response_status: ResponseStatus,
     #[serde(default)]
     request_object: Value,
+    #[serde(default)]
+    response_object: Value,
     request_received_timestamp: Timestamp,
 }
 
@@ -97,6 +101,7 @@ impl From<Line> for AuditEvent {
             name,
             response_code: line.response_status.code,
             request: line.request_object,
+            response: line.response_object,
             received: line.request_received_timestamp,
         }
     }

@@ -34,7 +34,15 @@ pub(crate) struct ExternalMetrics {
 #[derive(Default)]
 struct State {
     values: BTreeMap<(String, String), String>,
+    pauses: Vec<Pause>,
     served: Vec<ServedMetric>,
+}
+
+/// Times in which requests for metrics of a namespace wait for the answer.
+struct Pause {
+    namespace: String,
+    from: Timestamp,
+    until: Timestamp,
 }
 
 impl ExternalMetrics {
@@ -64,6 +72,15 @@ impl ExternalMetrics {
     /// From now on `metric` of `namespace` has no value: the answer is an empty list.
     pub(crate) fn remove(&self, namespace: &str, metric: &str) {
         lock(&self.state).values.remove(&(namespace.to_owned(), metric.to_owned()));
+    }
+
+    /// Requests for metrics of `namespace` that arrive between `from` and `until` are answered at `until`: the HPA decides
+    /// on no instant in between. Keep it under a second, because the controller has few workers.
+    pub(crate) fn pause(&self, namespace: &str, from: Timestamp, until: Timestamp) {
+        let now = Timestamp::now();
+        let pauses = &mut lock(&self.state).pauses;
+        pauses.retain(|pause| pause.until > now);
+        pauses.push(Pause { namespace: namespace.to_owned(), from, until });
     }
 
     /// Every request answered for metrics of `namespace`, oldest first.
@@ -151,6 +168,21 @@ fn serve(stream: StreamOwned<ServerConnection, TcpStream>, state: &Mutex<State>)
     }
 }
 
+/// The state, locked at the first instant from now on that lies in no pause of `namespace`, and that instant.
+fn after_pauses<'a>(state: &'a Mutex<State>, namespace: &str) -> (MutexGuard<'a, State>, Timestamp) {
+    loop {
+        let locked = lock(state);
+        let now = Timestamp::now();
+        let covers =
+            |pause: &&Pause| pause.namespace == namespace && (pause.from..pause.until).contains(&now);
+        let Some(until) = locked.pauses.iter().filter(covers).map(|pause| pause.until).max() else {
+            return (locked, now);
+        };
+        drop(locked);
+        thread::sleep(until.duration_since(now).unsigned_abs());
+    }
+}
+
 fn answer(path: &str, state: &Mutex<State>) -> Option<Value> {
     let below = path.strip_prefix("/apis/")?.strip_prefix(GROUP_VERSION)?;
     if below.is_empty() {
@@ -162,8 +194,7 @@ fn answer(path: &str, state: &Mutex<State>) -> Option<Value> {
         }));
     }
     let (namespace, metric) = below.strip_prefix("/namespaces/")?.split_once('/')?;
-    let at = Timestamp::now();
-    let mut state = lock(state);
+    let (mut state, at) = after_pauses(state, namespace);
     let value = state.values.get(&(namespace.to_owned(), metric.to_owned())).cloned();
     let item = value.iter().map(
         |value| json!({ "metricName": metric, "metricLabels": {}, "timestamp": at.to_string(), "value": value }),
