@@ -24,6 +24,7 @@
 //! | [`policy`] | the validated form of the custom resources |
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
+//! | [`plan`] | policies replayed on a history, side by side |
 //!
 //! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
 //! [`edge`] (clock, Kubernetes client), [`operator`]
@@ -43,6 +44,7 @@ pub mod forecast;
 pub mod metrics;
 #[cfg(feature = "operator")]
 pub mod operator;
+pub mod plan;
 pub mod policy;
 pub mod series;
 #[cfg(feature = "operator")]
