@@ -26,7 +26,7 @@
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
 //! | [`plan`] | policies replayed on a history, side by side |
 //!
-//! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
+//! Behind feature `operator`: [`report`] (a plan as table, files and page), [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
 //! [`edge`] (clock, Kubernetes client), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
@@ -46,6 +46,8 @@ pub mod metrics;
 pub mod operator;
 pub mod plan;
 pub mod policy;
+#[cfg(feature = "operator")]
+pub mod report;
 pub mod series;
 #[cfg(feature = "operator")]
 pub mod telemetry;

@@ -178,4 +178,4 @@ fn on_front(figures: &Figures, others: &[Figures]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "units",
     "calendar",
     "series",
@@ -16,6 +16,7 @@ const ORDER: [&str; 16] = [
     "decide",
     "engine",
     "plan",
+    "report",
     "metrics",
     "api",
     "edge",

@@ -12,7 +12,7 @@ use crate::units::{
 
 /// Thursday 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
-const TICK: Span = Span::from_seconds(15);
+pub(crate) const TICK: Span = Span::from_seconds(15);
 
 /// A generator that only tests use.
 struct Random(u64);
@@ -27,7 +27,7 @@ impl Random {
 }
 
 /// Five-minute samples over `days`: a day's wave, noise, and now and then a burst.
-fn shop(seed: u64, days: i32) -> Vec<f64> {
+pub(crate) fn shop(seed: u64, days: i32) -> Vec<f64> {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     (0..days * 288)
         .map(|i| {
@@ -38,7 +38,7 @@ fn shop(seed: u64, days: i32) -> Vec<f64> {
         .collect()
 }
 
-fn five_minutes() -> Policy {
+pub(crate) fn five_minutes() -> Policy {
     Policy {
         step: Step::new(300).unwrap(),
         lead: Span::from_minutes(10),
@@ -48,7 +48,7 @@ fn five_minutes() -> Policy {
     }
 }
 
-fn history(values: &[f64], step: Step, from: Option<usize>) -> History {
+pub(crate) fn history(values: &[f64], step: Step, from: Option<usize>) -> History {
     let at =
         |i: usize| Timestamp::from_seconds(START + i64::from(step.seconds()) * i64::try_from(i).unwrap());
     let samples = values.iter().enumerate().map(|(i, &value)| (at(i), Demand::new(value).unwrap())).collect();
@@ -60,7 +60,7 @@ fn history(values: &[f64], step: Step, from: Option<usize>) -> History {
     }
 }
 
-fn scenario(policy: &Policy, values: &[f64], from: usize) -> Scenario {
+pub(crate) fn scenario(policy: &Policy, values: &[f64], from: usize) -> Scenario {
     Scenario::new("shop/web", policy, None, TICK, history(values, policy.step, Some(from))).unwrap()
 }
 
