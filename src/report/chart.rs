@@ -10,7 +10,7 @@ use crate::plan::Grid;
 /// Size of a chart in its own units, and the margins for its axes.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 58.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
@@ -152,16 +152,23 @@ pub(super) struct Dot {
 /// Unserved shares below this are drawn at the lower edge, where the logarithm ends.
 const UNSERVED_MIN: f64 = 1e-5;
 
-/// Cost to the right, unserved demand upwards on a logarithmic axis: the lower left is better.
-pub(super) fn scatter(dots: &[Dot]) -> Markup {
+/// Names closer than this would cover each other.
+const NAME_WIDTH: f64 = 70.0;
+const NAME_HEIGHT: f64 = 13.0;
+
+/// Cost to the right, unserved demand upwards on a logarithmic axis: the lower left is better. A line marks the
+/// `objective`.
+pub(super) fn scatter(dots: &[Dot], objective: f64) -> Markup {
     let most = dots.iter().map(|dot| dot.cost).fold(0.0, f64::max) * 1.1;
-    let x = |cost: f64| LEFT + if most > 0.0 { cost / most } else { 0.0 } * (WIDTH - LEFT - RIGHT - 70.0);
+    let x =
+        |cost: f64| LEFT + if most > 0.0 { cost / most } else { 0.0 } * (WIDTH - LEFT - RIGHT - NAME_WIDTH);
     let y = |share: f64| {
         let height = (share.clamp(UNSERVED_MIN, 1.0) / UNSERVED_MIN).log10() / 5.0;
         HEIGHT - BOTTOM - height * (HEIGHT - TOP - BOTTOM)
     };
     let levels =
         [(1e-5, "≤0.001 %"), (1e-4, "0.01 %"), (1e-3, "0.1 %"), (1e-2, "1 %"), (0.1, "10 %"), (1.0, "100 %")];
+    let placed: Vec<(f64, f64)> = dots.iter().map(|dot| (x(dot.cost), y(dot.unserved))).collect();
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label="Cost against unserved demand" {
             @for (share, text) in levels {
@@ -172,12 +179,29 @@ pub(super) fn scatter(dots: &[Dot]) -> Markup {
                 line class="grid" x1=(one(x(value))) x2=(one(x(value))) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
                 text class="tick" x=(one(x(value))) y=(HEIGHT - 6.0) text-anchor="middle" { (number(value)) }
             }
-            @for dot in dots {
-                circle class=(dot_class(dot)) cx=(one(x(dot.cost))) cy=(one(y(dot.unserved))) r="5" {}
-                text class="name" x=(one(x(dot.cost) + 8.0)) y=(one(y(dot.unserved) - 5.0)) { (dot.name) }
+            line class="objective" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(one(y(objective))) y2=(one(y(objective))) {}
+            @for (dot, ((x, y), name_y)) in dots.iter().zip(placed.iter().zip(name_heights(&placed))) {
+                circle class=(dot_class(dot)) cx=(one(*x)) cy=(one(*y)) r="5" {}
+                text class="name" x=(one(x + 9.0)) y=(one(name_y)) { (dot.name) }
             }
         }
     }
+}
+
+/// Where each dot's name stands: beside it, or above the names that stand there already.
+fn name_heights(dots: &[(f64, f64)]) -> Vec<f64> {
+    let mut names: Vec<(f64, f64)> = Vec::new();
+    for &(x, y) in dots {
+        let mut height = y + 4.0;
+        while names
+            .iter()
+            .any(|(other_x, other)| (x - other_x).abs() < NAME_WIDTH && (height - other).abs() < NAME_HEIGHT)
+        {
+            height -= NAME_HEIGHT;
+        }
+        names.push((x, height));
+    }
+    names.into_iter().map(|(_, height)| height).collect()
 }
 
 fn dot_class(dot: &Dot) -> &'static str {

@@ -38,8 +38,8 @@ pub fn page(report: &Report<'_>) -> String {
                     h2 { "Policies on the same demand" }
                     (policies(report))
                     h2 { "Cost against unserved demand" }
-                    p.legend { "Replica-hours to the right, unserved share upwards: the lower left is better. Filled dots are not beaten in both by any policy that could be run." }
-                    (scatter(&dots(report)))
+                    p.legend { "Replica-hours to the right, unserved share upwards: the lower left is better. Filled dots are not beaten in both by any policy that could be run; the dashed line is the objective." }
+                    (scatter(&dots(report), report.scenario.policy.unserved.get()))
                     h2 { "Demand and what serves it" }
                     (demand_chart(report, whole.clone(), "The judged time"))
                     @if let Some(day) = hardest_day(report) {
