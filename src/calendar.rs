@@ -3,7 +3,7 @@
 //! The one module that knows a time library. Loops use [`Offsets`], which looks the zone up once a transition and
 //! not once a sample.
 
-use chrono::{DateTime, Offset as _, TimeZone as _};
+use chrono::{DateTime, Datelike as _, Offset as _, TimeZone as _, Timelike as _};
 
 use crate::units::{Span, Timestamp};
 
@@ -23,6 +23,15 @@ pub struct TimeZoneError {
 /// The instant that an RFC 3339 text names, for example `2026-01-01T00:00:00Z`; `None` for any other text.
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|instant| Timestamp::from_millis(instant.timestamp_millis()))
+}
+
+/// `at` as RFC 3339 in UTC, to the second: `2026-01-01T00:00:00Z`; outside the years that the time library knows, the
+/// seconds since 1970.
+pub fn rfc3339(at: Timestamp) -> String {
+    let Some(instant) = DateTime::from_timestamp(at.seconds(), 0) else { return at.seconds().to_string() };
+    let (year, month, day) = (instant.year(), instant.month(), instant.day());
+    let (hour, minute, second) = (instant.hour(), instant.minute(), instant.second());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// A day of the week.

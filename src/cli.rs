@@ -5,6 +5,7 @@ pub mod crds;
 pub mod forecast;
 mod manifest;
 pub mod operator;
+pub mod plan;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
+    /// Replay a policy on a history, beside other policies.
+    Plan(plan::PlanArgs),
 }
 
 /// Runs the command.
@@ -41,6 +44,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Crds(args) => crds::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
+        Command::Plan(args) => plan::run(args),
     }
 }
 

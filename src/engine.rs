@@ -1,5 +1,6 @@
 //! The one function that the operator, the planner and the replay call: [`tick`].
 
+pub mod foresight;
 mod memory;
 mod shadow;
 

@@ -17,6 +17,7 @@ mod checkpoint;
 mod combine;
 mod experts;
 mod features;
+mod keeper;
 mod kernels;
 mod lessons;
 mod levels;
@@ -29,6 +30,7 @@ mod view;
 
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use features::Ladder;
+pub use keeper::{Arrival, Judgement, Keeper};
 pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};
 pub use trust::{Trust, TrustQuestion, TrustState};
 

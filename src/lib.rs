@@ -24,8 +24,9 @@
 //! | [`policy`] | the validated form of the custom resources |
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
+//! | [`plan`] | policies replayed on a history, side by side |
 //!
-//! Behind feature `operator`: [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
+//! Behind feature `operator`: [`report`] (a plan as table, files and page), [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
 //! [`edge`] (clock, Kubernetes client), [`operator`]
 //! (watch, schedule, actuate), [`telemetry`], [`cli`].
 
@@ -43,7 +44,10 @@ pub mod forecast;
 pub mod metrics;
 #[cfg(feature = "operator")]
 pub mod operator;
+pub mod plan;
 pub mod policy;
+#[cfg(feature = "operator")]
+pub mod report;
 pub mod series;
 #[cfg(feature = "operator")]
 pub mod telemetry;

@@ -6,10 +6,12 @@
 mod duration;
 mod money;
 mod quantity;
+mod spread;
 
 pub use duration::{Span, SpanError};
 pub use money::{Money, MoneyError, PricePerReplicaHour};
 pub use quantity::{QuantityError, parse_quantity};
+pub use spread::offset_of;
 
 use serde::{Deserialize, Serialize};
 

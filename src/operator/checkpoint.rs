@@ -6,12 +6,11 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 
 use super::context::Context;
-use super::pace::offset_of;
 use super::signal::Signal;
 use crate::api::{ForecastCheckpoint, ForecastCheckpointSpec, PredictiveAutoscaler};
 use crate::edge::client::{READ_DEADLINE, within};
 use crate::edge::clock::to_jiff;
-use crate::units::{Span, Timestamp};
+use crate::units::{Span, Timestamp, offset_of};
 
 /// How often a checkpoint is written.
 const EVERY: Span = Span::from_hours(1);

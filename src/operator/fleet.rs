@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::floors;
 use super::lease::Leadership;
-use super::pace::offset_of;
 use super::worker::Worker;
+use crate::units::offset_of;
 
 /// How often the watch caches are compared with the tasks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! One metric of one autoscaler: its reading now, its forecaster and everything that keeps it fresh.
 //!
 //! The evaluation of a query at instant `T` (a multiple of the step) is the sample stamped `T - step`: demand over
-//! `[T - step, T)`, visible at `T`. History is read once by `query_range`, then appended; it is refitted at 00:00 UTC
-//! and its trust is measured hourly.
+//! `[T - step, T)`, visible at `T`. History is read once by `query_range`, then appended; when it is fitted again and
+//! its trust measured is the keeper's to say.
 
 use std::sync::Arc;
 
@@ -10,21 +10,19 @@ use tokio::task::JoinHandle;
 
 use crate::calendar::TimeZone;
 use crate::decide::{MetricObservation, Reading};
+use crate::engine::foresight;
 use crate::forecast::{
-    Checkpoint, ForecastConfig, Forecaster, QuantileForecast, Trust, TrustQuestion, TrustState,
+    Arrival, Checkpoint, ForecastConfig, Forecaster, Judgement, Keeper, QuantileForecast, Trust,
+    TrustQuestion, TrustState,
 };
 use crate::metrics::{Answer, HistoryQuery, InstantQuery, SourcePool};
 use crate::policy::{CapacityRule, MetricRule, Policy};
-use crate::units::{CapacityPerReplica, Demand, Span, Step, Timestamp};
+use crate::units::{CapacityPerReplica, Span, Step, Timestamp};
 
-/// Steps that the operator forecasts at most (DESIGN 5: 60 minutes).
-const HORIZON: Span = Span::from_hours(1);
 /// How long reading the whole history may take.
 const HISTORY_DEADLINE: Span = Span::from_minutes(2);
 /// After a history that could not be read, the next try.
 const RETRY_AFTER: Span = Span::from_minutes(1);
-/// How often trust is measured.
-const TRUST_EVERY: Span = Span::from_hours(1);
 /// A gap of so many steps is read as history instead of one by one.
 const GAP_STEPS: i64 = 1;
 
@@ -58,15 +56,9 @@ pub struct Query {
 pub struct Signal {
     rule: MetricRule,
     query: Query,
-    config: ForecastConfig,
     history: History,
     tried: bool,
-    forecaster: Option<Forecaster>,
-    outlook: Option<QuantileForecast>,
-    skill: Option<Trust>,
-    trust_at: Option<Timestamp>,
-    refit_day: i64,
-    p05_earlier: Option<Demand>,
+    keeper: Keeper,
     /// The requests of the target's pods, for a preset without a stated capacity.
     pub requested: Option<CapacityPerReplica>,
     /// Why the history could not be read.
@@ -85,22 +77,14 @@ pub struct Moment<'a> {
 }
 
 impl Signal {
-    /// A signal that knows nothing yet.
-    pub fn new(policy: &Policy, rule: &MetricRule, query: Query) -> Self {
-        let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
-        let horizon_steps = policy.step.steps_covering(HORIZON);
+    /// A signal of the autoscaler `key` (`namespace/name`) that knows nothing yet.
+    pub fn new(key: &str, policy: &Policy, rule: &MetricRule, query: Query) -> Self {
         Self {
             rule: rule.clone(),
             query,
-            config: ForecastConfig { step: policy.step, history: policy.history, zone, horizon_steps },
             history: History::Due(Timestamp::from_millis(i64::MIN)),
             tried: false,
-            forecaster: None,
-            outlook: None,
-            skill: None,
-            trust_at: None,
-            refit_day: 0,
-            p05_earlier: None,
+            keeper: foresight::keeper(key, policy, rule),
             requested: None,
             history_note: None,
         }
@@ -122,8 +106,8 @@ impl Signal {
         answer
     }
 
-    /// Brings the forecaster up to date: learns the history, appends what has become visible, refits at midnight
-    /// UTC, measures trust hourly. `censored` says whether the workload stood at its limit.
+    /// Brings the forecaster up to date: learns the history, appends what has become visible, refits and measures
+    /// trust when that is due. `censored` says whether the workload stood at its limit.
     pub async fn keep(
         &mut self,
         policy: &Policy,
@@ -134,28 +118,24 @@ impl Signal {
         if !self.rule.prediction {
             return;
         }
-        self.load(policy, moment, trust).await;
+        self.load(policy, moment).await;
         self.append(moment, censored).await;
-        let day = moment.now.seconds().div_euclid(86_400);
-        if day != self.refit_day && self.forecaster.is_some() {
-            self.refit_day = day;
-            self.offload(|forecaster| {
-                forecaster.refit();
-            })
-            .await;
-            self.issue(moment.now);
+        let question = self.capacity().map(|capacity| foresight::trust_question(policy, capacity));
+        if self.keeper.is_due(question.as_ref(), moment.now)
+            && let Some(judgement) = self.work(question, moment.now).await
+        {
+            *trust = judgement.after(*trust);
         }
-        self.measure_trust(policy, moment.now, trust).await;
     }
 
-    async fn load(&mut self, policy: &Policy, moment: Moment<'_>, trust: &mut TrustState) {
+    async fn load(&mut self, policy: &Policy, moment: Moment<'_>) {
         match &mut self.history {
             History::Due(at) if moment.now < *at => {}
             History::Due(_) => self.history = History::Loading(self.begin_loading(policy, moment)),
             History::Loading(task) if task.is_finished() => {
                 self.tried = true;
                 match task.await {
-                    Ok(Ok(forecaster)) => self.learned(policy, forecaster, moment.now, trust),
+                    Ok(Ok(forecaster)) => self.learned(forecaster, moment.now),
                     Ok(Err(note)) => self.not_learned(note, moment.now),
                     Err(_) => self.not_learned("learning the history failed".to_owned(), moment.now),
                 }
@@ -165,7 +145,7 @@ impl Signal {
     }
 
     fn begin_loading(&self, policy: &Policy, moment: Moment<'_>) -> Loading {
-        let step = self.config.step;
+        let step = policy.step;
         let to = moment.now.floor_to(step);
         let query = HistoryQuery {
             promql: self.query.promql.clone(),
@@ -175,7 +155,7 @@ impl Signal {
             max_age: self.rule.max_age,
             deadline: HISTORY_DEADLINE,
         };
-        let config = self.config.clone();
+        let config = self.keeper.config().clone();
         let (pool, source) = (Arc::clone(moment.pool), self.query.source.clone());
         tokio::spawn(async move {
             let samples = pool.history(&source, &query).await.map_err(|error| error.to_string())?;
@@ -192,21 +172,10 @@ impl Signal {
         })
     }
 
-    fn learned(&mut self, policy: &Policy, forecaster: Forecaster, now: Timestamp, trust: &mut TrustState) {
+    fn learned(&mut self, forecaster: Forecaster, now: Timestamp) {
         self.history = History::Learned;
         self.history_note = None;
-        self.refit_day = now.seconds().div_euclid(86_400);
-        self.forecaster = Some(forecaster);
-        self.issue(now);
-        if let (Some(question), Some(forecaster)) = (self.question(policy), &self.forecaster) {
-            let skill = forecaster.trust(&question);
-            // Trust that was kept over a restart stands; a first fit earns it from history.
-            if !trust.trusted {
-                *trust = TrustState::earned(skill.measured());
-            }
-            self.skill = Some(skill);
-            self.trust_at = Some(now);
-        }
+        self.keeper.begin(forecaster, now);
     }
 
     fn not_learned(&mut self, note: String, now: Timestamp) {
@@ -216,30 +185,29 @@ impl Signal {
 
     /// Takes up what a checkpoint kept, when there is nothing better.
     pub fn restore(&mut self, checkpoint: &Checkpoint, now: Timestamp) {
-        if self.forecaster.is_none()
-            && let Ok(forecaster) = Forecaster::restore(self.config.clone(), checkpoint, &[])
+        if self.keeper.forecaster().is_none()
+            && let Ok(forecaster) = Forecaster::restore(self.keeper.config().clone(), checkpoint, &[])
         {
-            self.forecaster = Some(forecaster);
-            self.issue(now);
+            self.keeper.resume(forecaster, now);
         }
     }
 
     /// Whether a history was asked for and none could be learned: then a checkpoint is worth looking for.
     pub fn needs_checkpoint(&self) -> bool {
-        self.rule.prediction && self.tried && self.forecaster.is_none()
+        self.rule.prediction && self.tried && self.keeper.forecaster().is_none()
     }
 
     /// What to keep of the forecaster.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         matches!(self.history, History::Learned).then_some(())?;
-        self.forecaster.as_ref().and_then(Forecaster::checkpoint)
+        self.keeper.forecaster().and_then(Forecaster::checkpoint)
     }
 
     async fn append(&mut self, moment: Moment<'_>, censored: bool) {
         let Moment { now, tick, pool } = moment;
-        let step = self.config.step;
+        let step = self.keeper.config().step;
         let due = now.floor_to(step);
-        let Some((newest, _)) = self.forecaster.as_ref().and_then(Forecaster::newest) else { return };
+        let Some((newest, _)) = self.keeper.forecaster().and_then(Forecaster::newest) else { return };
         let step_millis = step.span().millis().cast_signed();
         let missing = (due.millis() - newest.millis()) / step_millis - 1;
         if missing <= 0 {
@@ -266,53 +234,24 @@ impl Signal {
                 samples.push((due, value));
             }
         }
-        if samples.is_empty() {
-            return;
-        }
-        if let Some(forecaster) = &mut self.forecaster {
-            for (at, value) in samples {
-                let last = at == due;
-                forecaster.observe(at.minus(step.span()), Some(value), censored && last);
-            }
-        }
-        self.issue(now);
+        let arrivals: Vec<Arrival> = samples
+            .into_iter()
+            .map(|(at, value)| Arrival { at: at.minus(step.span()), value, censored: censored && at == due })
+            .collect();
+        self.keeper.observe(&arrivals, now);
     }
 
-    fn issue(&mut self, now: Timestamp) {
-        self.outlook = self.forecaster.as_ref().and_then(Forecaster::forecast);
-        self.p05_earlier = self.forecaster.as_ref().and_then(|forecaster| forecaster.p05_30_min_ago(now));
-    }
-
-    /// Works on the forecaster off the runtime's threads.
-    async fn offload(&mut self, work: impl FnOnce(&mut Forecaster) + Send + 'static) {
-        let Some(mut forecaster) = self.forecaster.take() else { return };
-        let kept = forecaster.clone();
+    /// Refits and measures off the runtime's threads.
+    async fn work(&mut self, question: Option<TrustQuestion>, now: Timestamp) -> Option<Judgement> {
+        let mut keeper = self.keeper.clone();
         let worked = tokio::task::spawn_blocking(move || {
-            work(&mut forecaster);
-            forecaster
+            let judgement = keeper.keep(question.as_ref(), now);
+            (keeper, judgement)
         });
-        self.forecaster = Some(worked.await.unwrap_or(kept));
-    }
-
-    fn question(&self, policy: &Policy) -> Option<TrustQuestion> {
-        let capacity = self.capacity()?;
-        let utilization = policy.reactive.average_utilization;
-        Some(TrustQuestion { capacity, unserved: policy.unserved, lead: policy.lead, utilization })
-    }
-
-    async fn measure_trust(&mut self, policy: &Policy, now: Timestamp, trust: &mut TrustState) {
-        if self.trust_at.is_some_and(|at| now.since(at) < TRUST_EVERY) {
-            return;
-        }
-        let (Some(question), Some(forecaster)) = (self.question(policy), self.forecaster.clone()) else {
-            return;
-        };
-        let measured = tokio::task::spawn_blocking(move || forecaster.trust(&question)).await;
-        if let Ok(skill) = measured {
-            *trust = trust.update(skill.measured());
-            self.skill = Some(skill);
-            self.trust_at = Some(now);
-        }
+        // A panic in there leaves the keeper as it was.
+        let (keeper, judgement) = worked.await.ok()?;
+        self.keeper = keeper;
+        judgement
     }
 
     /// The capacity per replica: stated, or the requests of the target's pods.
@@ -334,15 +273,15 @@ impl Signal {
         let Known { trusted, source_suspect } = known;
         let ahead = policy.lead.plus(policy.hold());
         let same_hours_maximum = match reading {
-            Reading::Absent(_) => self.forecaster.as_ref().and_then(|one| one.same_hours_maximum(now, ahead)),
+            Reading::Absent(_) => self.keeper.forecaster().and_then(|one| one.same_hours_maximum(now, ahead)),
             Reading::Value { .. } => None,
         };
         MetricObservation {
             reading,
             capacity: self.capacity(),
-            outlook: self.outlook.as_ref(),
+            outlook: self.keeper.outlook(),
             trusted,
-            p05_earlier: self.p05_earlier,
+            p05_earlier: self.keeper.p05_earlier(),
             same_hours_maximum,
             source_suspect,
         }
@@ -350,23 +289,23 @@ impl Signal {
 
     /// The forecaster, for reports.
     pub const fn forecaster(&self) -> Option<&Forecaster> {
-        self.forecaster.as_ref()
+        self.keeper.forecaster()
     }
 
     /// The forecast that stands.
     pub const fn outlook(&self) -> Option<&QuantileForecast> {
-        self.outlook.as_ref()
+        self.keeper.outlook()
     }
 
     /// The last measured skill.
     pub const fn skill(&self) -> Option<Trust> {
-        self.skill
+        self.keeper.skill()
     }
 
     /// Whether what was learned still serves under `policy` and `rule`.
     pub fn learns_as(&self, policy: &Policy, rule: &MetricRule) -> bool {
         let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
-        let ForecastConfig { step, history, zone: old_zone, .. } = self.config;
+        let ForecastConfig { step, history, zone: old_zone, .. } = *self.keeper.config();
         self.rule == *rule && step == policy.step && history == policy.history && old_zone == zone
     }
 

@@ -93,6 +93,7 @@ impl Worker {
         let policy = api::policy(&object.spec)?;
         let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
         let mut signals = Vec::new();
+        let key = format!("{}/{}", self.namespace, self.name);
         for (i, (rule, (question, source))) in
             policy.metrics.iter().zip(asked.into_iter().zip(&sources)).enumerate()
         {
@@ -111,7 +112,7 @@ impl Worker {
                 old.iter().position(|signal| *signal.query() == query && signal.learns_as(&policy, rule));
             signals.push(match same {
                 Some(idx) => old.swap_remove(idx),
-                None => Signal::new(&policy, rule, query),
+                None => Signal::new(&key, &policy, rule, query),
             });
         }
         let reference = &object.spec.scale_target_ref;

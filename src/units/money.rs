@@ -44,6 +44,11 @@ impl Money {
         parse_positive(text, 1_000_000_000).map(Self)
     }
 
+    /// The amount as the nearest float, for files and comparisons; sums stay decimal.
+    pub fn as_f64(self) -> f64 {
+        self.0.to_f64().unwrap_or(f64::INFINITY)
+    }
+
     /// Replicas that this amount an hour pays for at `price`, rounded down: `floor(amount / price)`.
     pub fn replicas_at(self, price: PricePerReplicaHour) -> Replicas {
         let count = self.0.checked_div(price.0).unwrap_or(Decimal::MAX).floor();

@@ -28,7 +28,7 @@ const SUFFIXES: [(&str, f64); 15] = [
 /// The value of a quantity: finite and not negative.
 ///
 /// # Errors
-/// [`QuantityError`] for an empty text, a sign, more than 17 digits, an unknown suffix, or an overflow.
+/// [`QuantityError`] for an empty text, a sign, more than 17 significant digits, an unknown suffix, or an overflow.
 pub fn parse_quantity(text: &str) -> Result<f64, QuantityError> {
     parse(text)
         .filter(|v| v.is_finite())
@@ -39,7 +39,9 @@ fn parse(text: &str) -> Option<f64> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let digits = number.chars().filter(char::is_ascii_digit).count();
-    if digits == 0 || digits > 17 || number.chars().filter(|&c| c == '.').count() > 1 {
+    // Zeros in front say nothing: every double has a text of 17 digits after them.
+    let significant = number.trim_start_matches(['0', '.']).chars().filter(char::is_ascii_digit).count();
+    if digits == 0 || significant > 17 || number.chars().filter(|&c| c == '.').count() > 1 {
         return None;
     }
     if let Some(exponent) = suffix.strip_prefix(['e', 'E'])

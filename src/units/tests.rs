@@ -60,6 +60,7 @@ fn quantities_follow_the_kubernetes_grammar() {
         ("5.", 5.0),
         ("1n", 1e-9),
         ("3e-2", 0.03),
+        ("0.12345678901234568", 0.123_456_789_012_345_68),
     ] {
         assert_eq!(parse_quantity(text).unwrap(), value, "{text}");
     }

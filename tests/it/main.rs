@@ -3,3 +3,4 @@
 mod admission;
 mod crds;
 mod manifests;
+mod plan;

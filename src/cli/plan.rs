@@ -1,0 +1,280 @@
+//! `foresail plan`: policies replayed on a history, side by side.
+
+mod autoscaler;
+mod prometheus;
+mod samples;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context as _, bail};
+
+use crate::calendar::parse_instant;
+use crate::edge::clock::{Clock as _, SystemClock};
+use crate::plan::{Day, Gate, History, Outcome, Run, Scenario, Verdict, days, foresee};
+use crate::policy::{CapacityRule, Policy};
+use crate::report::{PlanJson, Report, page, table, write_decisions};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp, replicas_ceil};
+use autoscaler::{Autoscaler, Setting};
+
+/// Time between two ticks of the operator, as it is by default.
+const INTERVAL: Span = Span::from_seconds(15);
+
+/// Exit code of a missed gate.
+const GATE_MISSED: u8 = 3;
+
+/// Arguments of `foresail plan`.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true))]
+pub struct PlanArgs {
+    /// Manifests with one PredictiveAutoscaler, YAML or JSON; `-` reads standard input.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The history of a metric: a CSV file `timestamp,value` in RFC 3339.
+    #[arg(long, value_name = "METRIC=FILE", value_parser = named_file, group = "source")]
+    history: Vec<(String, PathBuf)>,
+
+    /// A Prometheus-compatible server that has the history.
+    #[arg(long, value_name = "URL", group = "source", conflicts_with = "history")]
+    prometheus: Option<String>,
+
+    /// What really stood, to compare with: a CSV file `timestamp,value` of replicas.
+    #[arg(long, value_name = "FILE", conflicts_with = "prometheus")]
+    recorded: Option<PathBuf>,
+
+    /// The first instant that is judged; the end of the first quarter when left out.
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    from: Option<Timestamp>,
+
+    /// Where the history ends; its own end when left out.
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    to: Option<Timestamp>,
+
+    /// From asking for a replica to it serving, instead of forecast.leadTime.
+    #[arg(long, value_name = "DURATION")]
+    lead: Option<String>,
+
+    /// All demand times so much, as `x1.8`.
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    traffic: Option<f64>,
+
+    /// Another value for a field of the spec, as `objective.unserved=1%`.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = Setting::parse)]
+    set: Vec<Setting>,
+
+    /// A claim that must hold, as `unserved<=0.1%` or `cost<=1.1xhpa`; exit code 3 when it does not.
+    #[arg(long, value_name = "CLAIM", value_parser = Gate::parse)]
+    gate: Vec<Gate>,
+
+    /// A directory for plan.json, decisions.csv and report.html; made when it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// How to print the answer.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How to print the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// A table of all policies.
+    Table,
+    /// What plan.json holds.
+    Json,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write it as `METRIC=FILE`, as `requests=trace.csv`".to_owned()),
+    }
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    parse_instant(text).ok_or_else(|| "write it as `2026-01-01T00:00:00Z`".to_owned())
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let value: Option<f64> = text.strip_prefix('x').unwrap_or(text).parse().ok();
+    value.filter(|value| (1e-6..=1e6).contains(value)).ok_or_else(|| "write it as `x1.8`".to_owned())
+}
+
+/// Replays, prints and writes. Exit code 3 when a gate is missed.
+///
+/// # Errors
+/// Manifests or histories with problems, each named with its place and a remedy; files that cannot be written.
+pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
+    let PlanArgs {
+        files,
+        history,
+        prometheus,
+        recorded,
+        from,
+        to,
+        lead,
+        traffic,
+        mut set,
+        gate,
+        out,
+        output,
+    } = args;
+    set.extend(lead.and_then(|lead| Setting::new("forecast.leadTime", &lead)));
+    let autoscaler = autoscaler::read(&files, &set)?;
+    let source = match &prometheus {
+        Some(url) => Source::Prometheus(url),
+        None => Source::Files { history: &history, recorded: recorded.as_deref() },
+    };
+    let window = Window { from, to, factor: traffic.unwrap_or(1.0) };
+    let history = known(&autoscaler, source, window)?;
+    let notes = notes(&autoscaler.policy, &history);
+    let scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
+    let outcome = simulate(&scenario);
+    let verdicts: Vec<Verdict> = gate.iter().map(|gate| gate.judge(&outcome)).collect::<Result<_, _>>()?;
+    let report = Report { scenario: &scenario, outcome: &outcome, verdicts: &verdicts, notes: &notes };
+    if let Some(out) = &out {
+        write_files(&report, out).with_context(|| format!("cannot write to `{}`", out.display()))?;
+    }
+    let text = match output {
+        Output::Table => table(&report),
+        Output::Json => serde_json::to_string_pretty(&PlanJson::new(&report))? + "\n",
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    let missed = verdicts.iter().any(|verdict| !verdict.is_kept());
+    Ok(if missed { ExitCode::from(GATE_MISSED) } else { ExitCode::SUCCESS })
+}
+
+/// The whole run: days are forecast at once on all cores, then all policies advance at once.
+pub fn simulate(scenario: &Scenario) -> Outcome {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut run = Run::begin(scenario);
+    for batch in days(scenario).chunks(threads) {
+        let batch: Vec<Day> = thread::scope(|scope| {
+            let workers: Vec<_> =
+                batch.iter().map(|steps| scope.spawn(|| foresee(scenario, steps.clone()))).collect();
+            workers.into_iter().map(joined).collect()
+        });
+        for day in &batch {
+            let foreseen = run.foreseen(scenario, day);
+            thread::scope(|scope| {
+                for replay in run.replays_mut() {
+                    scope.spawn(|| replay.advance(scenario, &foreseen));
+                }
+            });
+        }
+    }
+    run.finish(scenario)
+}
+
+fn joined<T>(worker: thread::ScopedJoinHandle<'_, T>) -> T {
+    worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Where the history is.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Files { history: &'a [(String, PathBuf)], recorded: Option<&'a Path> },
+    Prometheus(&'a str),
+}
+
+/// Which part of the history, and how much of it.
+#[derive(Clone, Copy)]
+struct Window {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    /// Demand is multiplied by this.
+    factor: f64,
+}
+
+fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow::Result<History> {
+    let policy = &autoscaler.policy;
+    let Window { from, to, factor } = window;
+    let capacities = capacities(policy)?;
+    let (samples, recorded) = match source {
+        Source::Files { history, recorded } => {
+            let files = autoscaler::histories(policy, history).map_err(anyhow::Error::msg)?;
+            let samples: Vec<Vec<(Timestamp, f64)>> =
+                files.into_iter().map(read_file).collect::<Result<_, _>>()?;
+            let recorded = recorded.map(read_file).transpose()?.unwrap_or_default();
+            (samples, recorded.into_iter().map(|(at, n)| (at, replicas_ceil(n))).collect())
+        }
+        Source::Prometheus(url) => {
+            let end = to.unwrap_or_else(|| SystemClock.now());
+            let prometheus::Known { demand, recorded } =
+                prometheus::read(autoscaler, url, (end.minus(policy.history), end))?;
+            (demand, recorded)
+        }
+    };
+    let before = |at: Timestamp| to.is_none_or(|to| at < to);
+    let mut demand: Vec<Vec<(Timestamp, Demand)>> = Vec::new();
+    for (rule, samples) in policy.metrics.iter().zip(samples) {
+        let kept: Vec<(Timestamp, Demand)> = samples
+            .into_iter()
+            .filter(|(at, _)| before(*at))
+            .filter_map(|(at, value)| Some((at, Demand::new(value * factor)?)))
+            .collect();
+        if kept.is_empty() {
+            bail!("metric `{}` has no sample in that time: choose another one", rule.name);
+        }
+        demand.push(kept);
+    }
+    let recorded: Vec<(Timestamp, Replicas)> = recorded;
+    Ok(History { demand, capacities, recorded, from })
+}
+
+fn read_file(file: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
+    let name = file.display();
+    let source = File::open(file).with_context(|| format!("cannot open `{name}`"))?;
+    samples::read(source).map_err(|problems| anyhow::anyhow!("`{name}` has problems:\n  {problems}"))
+}
+
+/// What one replica serves of each metric.
+fn capacities(policy: &Policy) -> anyhow::Result<Vec<CapacityPerReplica>> {
+    let stated = policy.metrics.iter().enumerate().map(|(i, rule)| match rule.capacity {
+        CapacityRule::Stated(capacity) => Ok(capacity),
+        CapacityRule::PodRequests => bail!(
+            "metric `{}`: its capacity is what the pods request, which a history does not tell: add --set metrics[{i}].capacityPerReplica=VALUE",
+            rule.name
+        ),
+    });
+    stated.collect()
+}
+
+/// What the reader must know of the history.
+fn notes(policy: &Policy, history: &History) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (rule, samples) in policy.metrics.iter().zip(&history.demand) {
+        let mut gaps: Vec<Span> =
+            samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a)).collect();
+        gaps.sort_unstable();
+        let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(Span::ZERO);
+        let long = gaps.iter().filter(|gap| gap.millis() > usual.millis().saturating_mul(2)).count();
+        if usual > policy.step.span() {
+            notes.push(format!(
+                "metric `{}` has a sample every {usual} only: each is held until the next, so changes within that time are not seen",
+                rule.name
+            ));
+        }
+        if long > 0 {
+            notes.push(format!(
+                "metric `{}` has {long} gaps of more than two samples: the last value is held over them",
+                rule.name
+            ));
+        }
+    }
+    notes
+}
+
+fn write_files(report: &Report<'_>, out: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(out)?;
+    let json = serde_json::to_string_pretty(&PlanJson::new(report))? + "\n";
+    fs::write(out.join("plan.json"), json)?;
+    fs::write(out.join("report.html"), page(report))?;
+    write_decisions(report, BufWriter::new(File::create(out.join("decisions.csv"))?))?;
+    Ok(())
+}

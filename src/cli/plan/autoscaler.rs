@@ -1,0 +1,239 @@
+//! The autoscaler of a plan: manifests from files, changed by `--set`, checked as `foresail check` does.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value};
+
+use crate::api::{self, FieldError, MetricQuery, PredictiveAutoscaler};
+use crate::cli::manifest;
+use crate::policy::Policy;
+
+/// The autoscaler that is planned for.
+#[derive(Debug)]
+pub(super) struct Autoscaler {
+    /// `namespace/name`.
+    pub(super) key: String,
+    pub(super) namespace: String,
+    pub(super) object: PredictiveAutoscaler,
+    pub(super) policy: Policy,
+    /// The query of each metric.
+    pub(super) queries: Vec<MetricQuery>,
+}
+
+/// One `PATH=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    path: String,
+    segments: Vec<Segment>,
+    value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Field(String),
+    Index(usize),
+}
+
+impl Setting {
+    /// Parses `objective.unserved=1%` or `metrics[0].capacityPerReplica=120`; a leading `spec.` may be left out.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let refuse =
+            || format!("`{text}` is no setting: write it as `maxReplicas=80` or `objective.unserved=1%`");
+        let (path, value) = text.split_once('=').ok_or_else(refuse)?;
+        let path = path.trim().trim_start_matches("spec.");
+        Self::new(path, value.trim()).ok_or_else(refuse)
+    }
+
+    /// `value` at `path`, from `spec`; `None` when that is no path.
+    pub(super) fn new(path: &str, value: &str) -> Option<Self> {
+        let mut segments = vec![Segment::Field("spec".to_owned())];
+        for part in path.split('.') {
+            let (name, rest) = part.split_once('[').unwrap_or((part, ""));
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+                return None;
+            }
+            segments.push(Segment::Field(name.to_owned()));
+            if part.contains('[') {
+                for index in rest.strip_suffix(']')?.split("][") {
+                    segments.push(Segment::Index(index.parse().ok()?));
+                }
+            }
+        }
+        Some(Self { path: format!("spec.{path}"), segments, value: value.to_owned() })
+    }
+
+    /// Puts the value into a manifest: as a number or truth value where the schema takes one there, else as text.
+    fn apply(&self, document: &mut Value) -> Result<(), String> {
+        let typed =
+            self.value.parse::<i64>().map(Value::from).or_else(|_| self.value.parse().map(Value::Bool));
+        if let Ok(typed) = typed {
+            self.put(document, typed)?;
+            let refused =
+                api::lint(document).is_some_and(|errors| errors.iter().any(|e| e.path == self.path));
+            if !refused {
+                return Ok(());
+            }
+        }
+        self.put(document, Value::String(self.value.clone()))
+    }
+
+    fn put(&self, document: &mut Value, value: Value) -> Result<(), String> {
+        let mut place = document;
+        for segment in &self.segments {
+            place = match segment {
+                Segment::Field(name) => {
+                    if place.is_null() {
+                        *place = Value::Object(Map::new());
+                    }
+                    let fields = place.as_object_mut();
+                    fields.map(|fields| fields.entry(name.clone()).or_insert(Value::Null))
+                }
+                Segment::Index(i) => place.as_array_mut().and_then(|items| items.get_mut(*i)),
+            }
+            .ok_or_else(|| format!("--set {}: there is no such place in the manifest", self.path))?;
+        }
+        *place = value;
+        Ok(())
+    }
+}
+
+/// Reads the manifests of `files`: exactly one autoscaler, and whatever else stands beside it.
+///
+/// # Errors
+/// A file that cannot be read, every problem of the manifests, or none or several autoscalers.
+pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Autoscaler> {
+    let mut problems: Vec<String> = Vec::new();
+    let mut found: Vec<PredictiveAutoscaler> = Vec::new();
+    for file in files {
+        let name = file.display();
+        let text =
+            text_of(file).map_err(anyhow::Error::msg).with_context(|| format!("cannot read `{name}`"))?;
+        for document in manifest::documents(&text) {
+            let document = match document {
+                Ok(document) => document,
+                Err(error) => {
+                    problems.push(format!("{name}:{}: {}: correct the YAML", error.line, error.problem));
+                    continue;
+                }
+            };
+            let mut value = document.value.clone();
+            let ours = value.get("kind").and_then(Value::as_str) == Some("PredictiveAutoscaler");
+            if ours {
+                for setting in settings {
+                    setting.apply(&mut value).map_err(anyhow::Error::msg)?;
+                }
+            }
+            let errors = api::lint(&value).unwrap_or_default();
+            problems.extend(
+                errors
+                    .iter()
+                    .map(|error: &FieldError| format!("{name}:{}: {error}", document.line(&error.path))),
+            );
+            if ours && errors.is_empty() {
+                found.push(serde_json::from_value(value).with_context(|| format!("cannot read `{name}`"))?);
+            }
+        }
+    }
+    if !problems.is_empty() {
+        bail!("the manifests have problems:\n  {}", problems.join("\n  "));
+    }
+    let Ok([object]) = <[PredictiveAutoscaler; 1]>::try_from(found) else {
+        bail!("the files hold no PredictiveAutoscaler, or several: name files with exactly one");
+    };
+    autoscaler(object)
+}
+
+fn autoscaler(object: PredictiveAutoscaler) -> anyhow::Result<Autoscaler> {
+    let namespace = object.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let policy = api::policy(&object.spec).map_err(|errors| {
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the autoscaler has problems:\n  {}", all.join("\n  "))
+    })?;
+    let queries = api::metric_queries(&object.spec, &namespace);
+    Ok(Autoscaler { key: format!("{namespace}/{name}"), namespace, object, policy, queries })
+}
+
+fn text_of(file: &Path) -> Result<String, String> {
+    if file == Path::new("-") {
+        return manifest::read_text(std::io::stdin().lock());
+    }
+    File::open(file).map_err(|error| error.to_string()).and_then(manifest::read_text)
+}
+
+/// For each metric of the policy the file that `--history` names.
+///
+/// # Errors
+/// A metric without a file, or a file without a metric.
+pub(super) fn histories<'a>(
+    policy: &Policy,
+    given: &'a [(String, PathBuf)],
+) -> Result<Vec<&'a Path>, String> {
+    let by_name: BTreeMap<&str, &Path> =
+        given.iter().map(|(name, file)| (name.as_str(), file.as_path())).collect();
+    let names: Vec<&str> = policy.metrics.iter().map(|rule| rule.name.as_str()).collect();
+    if by_name.len() < given.len() {
+        return Err("--history names a metric twice: give one file for each".to_owned());
+    }
+    if let Some(unknown) = by_name.keys().find(|name| !names.contains(name)) {
+        return Err(format!("--history {unknown}: the autoscaler's metrics are {}", names.join(", ")));
+    }
+    names
+        .iter()
+        .map(|name| {
+            by_name
+                .get(name)
+                .copied()
+                .ok_or_else(|| format!("metric `{name}` has no history: add --history {name}=FILE"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn set(document: &Value, text: &str) -> Result<Value, String> {
+        let mut document = document.clone();
+        Setting::parse(text)?.apply(&mut document)?;
+        Ok(document)
+    }
+
+    fn manifest() -> Value {
+        json!({
+            "apiVersion": "foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler", "metadata": {"name": "web"},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "maxReplicas": 10, "sourceRef": {"name": "main"},
+                "metrics": [{"name": "requests", "type": "Prometheus", "query": "up", "capacityPerReplica": "10"}],
+                "forecast": {"leadTime": "3m"},
+            },
+        })
+    }
+
+    #[test]
+    fn a_setting_takes_the_type_that_the_schema_has_there() {
+        let changed = set(&manifest(), "maxReplicas=80").unwrap();
+        assert_eq!(changed.pointer("/spec/maxReplicas"), Some(&json!(80)));
+        let changed = set(&manifest(), "spec.metrics[0].capacityPerReplica=120").unwrap();
+        assert_eq!(changed.pointer("/spec/metrics/0/capacityPerReplica"), Some(&json!("120")));
+        let changed = set(&manifest(), "objective.unserved=1%").unwrap();
+        assert_eq!(changed.pointer("/spec/objective/unserved"), Some(&json!("1%")));
+        for text in ["maxReplicas=80", "objective.unserved=1%", "metrics[0].capacityPerReplica=120"] {
+            assert_eq!(api::lint(&set(&manifest(), text).unwrap()), Some(vec![]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_setting_without_a_place_is_refused() {
+        for text in ["maxReplicas", "=5", "metrics[x].name=a", "a..b=1"] {
+            assert!(Setting::parse(text).is_err(), "{text}");
+        }
+        let error = set(&manifest(), "metrics[3].name=a").unwrap_err();
+        assert!(error.contains("metrics[3].name"), "{error}");
+    }
+}

@@ -1,0 +1,24 @@
+//! What a policy says about forecasting one of its metrics: the same for the operator and the planner.
+
+use crate::calendar::TimeZone;
+use crate::forecast::{ForecastConfig, Keeper, TrustQuestion};
+use crate::policy::{MetricRule, Policy};
+use crate::units::{CapacityPerReplica, Span, offset_of};
+
+/// How far ahead is forecast (DESIGN 5: 60 minutes).
+const HORIZON: Span = Span::from_hours(1);
+
+/// A keeper for a metric of the autoscaler `key` (`namespace/name`); trust is measured at a time of the hour that
+/// follows from the names.
+pub fn keeper(key: &str, policy: &Policy, rule: &MetricRule) -> Keeper {
+    let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
+    let horizon_steps = policy.step.steps_covering(HORIZON);
+    let config = ForecastConfig { step: policy.step, history: policy.history, zone, horizon_steps };
+    Keeper::new(config, offset_of(&format!("{key}/{}", rule.name), Span::from_hours(1)))
+}
+
+/// What decides whether a forecast is trusted.
+pub fn trust_question(policy: &Policy, capacity: CapacityPerReplica) -> TrustQuestion {
+    let utilization = policy.reactive.average_utilization;
+    TrustQuestion { capacity, unserved: policy.unserved, lead: policy.lead, utilization }
+}

@@ -1,0 +1,90 @@
+//! The forecasts of a replay, day by day: what the operator would have known at each step, and nothing later.
+//!
+//! At 00:00 UTC everything is fitted anew to the history, so a day's forecasts follow from the samples before it alone,
+//! and days may be computed in any order or at once.
+
+use std::ops::Range;
+
+use super::scenario::Scenario;
+use crate::engine::foresight;
+use crate::forecast::{Arrival, Forecaster, Judgement, Keeper, QuantileForecast};
+use crate::units::{Demand, Timestamp};
+
+/// What one metric's keeper said at a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Issued {
+    /// The forecast from the newest sample.
+    pub outlook: Option<QuantileForecast>,
+    /// The .05 quantile for this step as forecast 30 minutes earlier.
+    pub p05_earlier: Option<Demand>,
+    /// A measurement of trust.
+    pub judgement: Option<Judgement>,
+}
+
+/// The forecasts of a stretch of steps within one UTC day.
+#[derive(Clone, Debug)]
+pub struct Day {
+    /// The steps.
+    pub steps: Range<usize>,
+    /// For each metric of the policy one entry a step.
+    pub metrics: Vec<Vec<Issued>>,
+}
+
+/// The steps cut at 00:00 UTC. The first stretch holds at least two steps: nothing is seen at the first.
+pub fn days(scenario: &Scenario) -> Vec<Range<usize>> {
+    let day = |i: usize| scenario.grid.time(i).seconds().div_euclid(86_400);
+    let mut days = Vec::new();
+    let mut start = 0;
+    for i in 2..scenario.grid.n_steps {
+        if day(i) != day(i - 1) {
+            days.push(start..i);
+            start = i;
+        }
+    }
+    days.push(start..scenario.grid.n_steps);
+    days
+}
+
+/// The forecasts of one of the [`days`], from the samples that are visible by then.
+pub fn foresee(scenario: &Scenario, steps: Range<usize>) -> Day {
+    let metrics = (0..scenario.policy.metrics.len()).map(|m| of_metric(scenario, m, steps.clone())).collect();
+    Day { steps, metrics }
+}
+
+fn of_metric(scenario: &Scenario, metric: usize, steps: Range<usize>) -> Vec<Issued> {
+    let (Some(rule), Some(demand), Some(capacity)) =
+        (scenario.policy.metrics.get(metric), scenario.demand.get(metric), scenario.capacities.get(metric))
+    else {
+        return Vec::new();
+    };
+    if !rule.prediction {
+        return vec![Issued::default(); steps.len()];
+    }
+    let question = foresight::trust_question(&scenario.policy, *capacity);
+    let sample =
+        |i: usize| -> Option<(Timestamp, f64)> { Some((scenario.grid.time(i), demand.get(i)?.get())) };
+    let mut keeper = foresight::keeper(&scenario.key, &scenario.policy, rule);
+    if let Some(last_tick) = steps.start.checked_sub(1) {
+        let before: Vec<(Timestamp, f64)> = (0..last_tick).filter_map(sample).collect();
+        keeper.catch_up(&before, scenario.grid.time(last_tick));
+    }
+    steps
+        .map(|i| step(&mut keeper, i.checked_sub(1).and_then(sample), &question, scenario.grid.time(i)))
+        .collect()
+}
+
+fn step(
+    keeper: &mut Keeper,
+    sample: Option<(Timestamp, f64)>,
+    question: &crate::forecast::TrustQuestion,
+    now: Timestamp,
+) -> Issued {
+    let Some((at, value)) = sample else { return Issued::default() };
+    if keeper.forecaster().is_none() {
+        keeper.begin(Forecaster::learn(keeper.config().clone(), &[(at, value)]), now);
+    } else {
+        keeper.observe(&[Arrival { at, value, censored: false }], now);
+    }
+    let judgement = keeper.keep(Some(question), now);
+    Issued { outlook: keeper.outlook().cloned(), p05_earlier: keeper.p05_earlier(), judgement }
+}

@@ -1,0 +1,110 @@
+//! A policy replayed by the operator's own function: `engine::tick` at every tick of every step.
+
+use super::cluster::Cluster;
+use super::course::{Course, Stood};
+use super::scenario::Scenario;
+use crate::decide::{Decision, MetricObservation, Reading, Stage};
+use crate::engine::{self, Memory, Observation, Tick};
+use crate::forecast::QuantileForecast;
+use crate::policy::Policy;
+use crate::units::{Demand, Replicas, Span};
+
+/// What is known of one metric at one step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Foreseen<'a> {
+    /// The forecast from the newest sample.
+    pub outlook: Option<&'a QuantileForecast>,
+    /// Whether it has earned its place.
+    pub trusted: bool,
+    /// The .05 quantile for this step as forecast 30 minutes earlier.
+    pub p05_earlier: Option<Demand>,
+}
+
+/// One policy on its way through the history.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    name: &'static str,
+    policy: Policy,
+    cluster: Cluster,
+    memory: Memory,
+    stood: Vec<Stood>,
+}
+
+impl Replay {
+    /// `policy`, which writes, at the first step of `scenario`.
+    pub fn begin(name: &'static str, policy: Policy, scenario: &Scenario) -> Self {
+        let cluster = Cluster::begin(scenario.start());
+        let stood = Vec::with_capacity(scenario.grid.n_steps);
+        Self { name, policy, cluster, memory: Memory::default(), stood }
+    }
+
+    /// Goes through the next steps, one entry of `foreseen` each; of them every metric's.
+    pub fn advance(&mut self, scenario: &Scenario, foreseen: &[Vec<Foreseen<'_>>]) {
+        for known in foreseen {
+            let i = self.stood.len();
+            let stage = self.step(scenario, i, known);
+            let (desired, ready) = (self.cluster.asked(), self.cluster.ready());
+            self.stood.push(Stood { desired, ready, stage });
+        }
+    }
+
+    /// The steps so far.
+    pub fn course(self) -> Course {
+        Course { name: self.name, stood: self.stood }
+    }
+
+    /// All ticks of one step; the stage that bound its last change, or else its last tick.
+    fn step(&mut self, scenario: &Scenario, i: usize, known: &[Foreseen<'_>]) -> Option<Stage> {
+        // What arrives over the first step is seen when it has passed.
+        let seen = i.checked_sub(1)?;
+        self.cluster.advance(i);
+        let mut asked = self.cluster.asked();
+        let mut bound: Option<Decision> = None;
+        for tick in 0..scenario.ticks() {
+            let decision = self.tick(scenario, (i, tick, seen), known, asked);
+            let wrote = decision.write;
+            if wrote.is_some() || bound.as_ref().is_none_or(|last| last.write.is_none()) {
+                bound = Some(decision);
+            }
+            asked = wrote.unwrap_or(asked);
+        }
+        self.cluster.follow(asked, i + scenario.lead_steps());
+        self.cluster.advance(i);
+        bound.map(|decision| decision.bound_by())
+    }
+
+    fn tick(
+        &mut self,
+        scenario: &Scenario,
+        (i, tick, seen): (usize, u64, usize),
+        known: &[Foreseen<'_>],
+        asked: Replicas,
+    ) -> Decision {
+        let now =
+            scenario.grid.time(i).plus(Span::from_millis(scenario.interval.millis().saturating_mul(tick)));
+        let metrics: Vec<MetricObservation<'_>> = scenario
+            .demand
+            .iter()
+            .zip(&scenario.capacities)
+            .zip(known)
+            .map(|((demand, capacity), known)| {
+                let value = demand.get(seen).map_or(0.0, |demand| demand.get());
+                let Foreseen { outlook, trusted, p05_earlier } = *known;
+                MetricObservation {
+                    reading: Reading::Value { value, at: now, partial: false },
+                    capacity: Some(*capacity),
+                    outlook,
+                    trusted,
+                    p05_earlier,
+                    same_hours_maximum: None,
+                    source_suspect: false,
+                }
+            })
+            .collect();
+        let ready = self.cluster.ready();
+        let observation = Observation { now, asked, ready, hpa: None, rival: false, metrics: &metrics };
+        let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
+        self.memory = memory;
+        decision
+    }
+}
