@@ -198,7 +198,7 @@ impl Signal {
         self.refit_day = now.seconds().div_euclid(86_400);
         self.forecaster = Some(forecaster);
         self.issue(now);
-        if let (Some(question), Some(forecaster)) = (self.question(policy), &self.forecaster) {
+        if let (Some(question), Some(forecaster)) = (self.question(policy), &mut self.forecaster) {
             let skill = forecaster.trust(&question);
             // Trust that was kept over a restart stands; a first fit earns it from history.
             if !trust.trusted {
@@ -283,15 +283,21 @@ impl Signal {
         self.p05_earlier = self.forecaster.as_ref().and_then(|forecaster| forecaster.p05_30_min_ago(now));
     }
 
-    /// Works on the forecaster off the runtime's threads.
-    async fn offload(&mut self, work: impl FnOnce(&mut Forecaster) + Send + 'static) {
-        let Some(mut forecaster) = self.forecaster.take() else { return };
+    /// Works on the forecaster off the runtime's threads; `None` when there is none, or the work failed.
+    async fn offload<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Forecaster) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut forecaster = self.forecaster.take()?;
         let kept = forecaster.clone();
         let worked = tokio::task::spawn_blocking(move || {
-            work(&mut forecaster);
-            forecaster
+            let result = work(&mut forecaster);
+            (forecaster, result)
         });
-        self.forecaster = Some(worked.await.unwrap_or(kept));
+        let (forecaster, result) =
+            worked.await.map_or((kept, None), |(worked, result)| (worked, Some(result)));
+        self.forecaster = Some(forecaster);
+        result
     }
 
     fn question(&self, policy: &Policy) -> Option<TrustQuestion> {
@@ -304,11 +310,8 @@ impl Signal {
         if self.trust_at.is_some_and(|at| now.since(at) < TRUST_EVERY) {
             return;
         }
-        let (Some(question), Some(forecaster)) = (self.question(policy), self.forecaster.clone()) else {
-            return;
-        };
-        let measured = tokio::task::spawn_blocking(move || forecaster.trust(&question)).await;
-        if let Ok(skill) = measured {
+        let Some(question) = self.question(policy) else { return };
+        if let Some(skill) = self.offload(move |forecaster| forecaster.trust(&question)).await {
             *trust = trust.update(skill.measured());
             self.skill = Some(skill);
             self.trust_at = Some(now);
