@@ -25,6 +25,7 @@ mod member;
 mod model;
 mod quantiles;
 pub mod request;
+mod shape;
 mod trust;
 mod view;
 
@@ -37,8 +38,10 @@ pub use trust::{Trust, TrustQuestion, TrustState};
 use crate::calendar::TimeZone;
 use crate::series::{Sample, Series, Slot};
 use crate::units::{Demand, Share, Span, Step, Timestamp};
+use levels::{Clock, clock_ahead};
 use model::Model;
-use view::View;
+use trust::Ledger;
+use view::{Sight, View};
 
 /// How long before a step [`Forecaster::p05_30_min_ago`] looks at it (DESIGN 4, stage 5).
 const HALF_HOUR: Span = Span::from_minutes(30);
@@ -61,9 +64,18 @@ pub struct ForecastConfig {
 pub struct Forecaster {
     config: ForecastConfig,
     series: Series,
-    model: Option<Model>,
+    model: Option<Fitted>,
+    /// The decisions that trust was last asked about.
+    ledger: Option<Ledger>,
     /// Slots of history at the last fit.
     fitted: Slot,
+}
+
+/// What the last fit left.
+#[derive(Clone, Debug)]
+struct Fitted {
+    model: Model,
+    clock: Clock,
 }
 
 /// One expert's part in the forecast.
@@ -95,7 +107,13 @@ pub struct Summary {
 impl Forecaster {
     /// A forecaster that knows nothing.
     pub fn new(config: ForecastConfig) -> Self {
-        Self { series: Series::new(config.step, config.history), model: None, fitted: 0, config }
+        Self {
+            series: Series::new(config.step, config.history),
+            model: None,
+            ledger: None,
+            fitted: 0,
+            config,
+        }
     }
 
     /// The first fit from history: `samples` in any order, a later one of the same slot replacing an earlier one.
@@ -115,15 +133,28 @@ impl Forecaster {
     /// `censored`: the target was saturated, so that demand was at least `value`; it is never learned as the value.
     pub fn observe(&mut self, at: Timestamp, value: Option<f64>, censored: bool) {
         let Some(value) = value else { return };
+        let blocking = self.series.blocking();
         let taken = self.series.push(at, value, censored);
-        if taken && self.model.is_none() {
+        // A model of other blocks says nothing of these.
+        if taken && (self.model.is_none() || self.series.blocking() != blocking) {
             self.refit();
+        }
+        let Some(newest) = self.series.newest() else { return };
+        let end = self.series.time(newest).plus(self.horizon());
+        if self.model.as_ref().is_some_and(|fitted| !fitted.clock.reaches(end)) {
+            let clock = self.clock();
+            if let Some(fitted) = &mut self.model {
+                fitted.clock = clock;
+            }
         }
     }
 
     /// Fits everything again to the history held. The caller does so at 00:00 UTC, and when [`Self::has_outgrown`].
     pub fn refit(&mut self) {
-        self.model = Model::fit(&self.series, self.config.zone, self.config.horizon_steps);
+        self.ledger = None;
+        let clock = self.clock();
+        self.model =
+            Model::fit(&self.series, &clock, self.config.horizon_steps).map(|model| Fitted { model, clock });
         self.fitted = self.slots();
     }
 
@@ -134,8 +165,13 @@ impl Forecaster {
 
     /// The forecast from the newest sample: steps 1 to the horizon. `None` while there is no sample.
     pub fn forecast(&self) -> Option<QuantileForecast> {
+        self.forecast_to(self.config.horizon_steps)
+    }
+
+    /// The first steps of [`Self::forecast`], up to `last`, in proportionately less time.
+    pub fn forecast_to(&self, last: usize) -> Option<QuantileForecast> {
         let newest = self.series.newest()?;
-        let steps = self.view(newest)?.steps(1, self.config.horizon_steps);
+        let steps = self.view(newest)?.steps(1, last.min(self.config.horizon_steps));
         Some(QuantileForecast { newest: self.series.time(newest), step: self.config.step, steps })
     }
 
@@ -158,8 +194,7 @@ impl Forecaster {
                 if self.series.time(slot) >= start.plus(span).max(start.plus(self.config.step.span())) {
                     break;
                 }
-                let reading =
-                    self.series.sample(slot).reading().or_else(|| self.series.block(slot).reading());
+                let reading = self.series.known(slot).reading();
                 highest = highest.into_iter().chain(reading).reduce(f64::max);
             }
         }
@@ -178,20 +213,31 @@ impl Forecaster {
         self.view(origin)?.steps(ahead, ahead).first().map(|quantiles| quantiles.at(0.05))
     }
 
-    /// Whether the forecast would have decided better than its rivals; a few milliseconds.
-    pub fn trust(&self, question: &TrustQuestion) -> Trust {
-        trust::measure(&self.series, self.config.zone, question)
+    /// Whether the forecast would have decided better than its rivals over the last seven days.
+    ///
+    /// Asked for the first time since a refit, or another question than before, it replays the whole week with models
+    /// of that time (some milliseconds); asked again, it judges what the model in use has decided since.
+    pub fn trust(&mut self, question: &TrustQuestion) -> Trust {
+        let kept = self.ledger.take().filter(|ledger| ledger.answers(question));
+        self.ledger = self.sight().and_then(|sight| match kept {
+            Some(mut ledger) => {
+                ledger.judge(sight);
+                Some(ledger)
+            }
+            None => Ledger::replay(sight, question),
+        });
+        self.ledger.as_ref().map_or(Trust::UNMEASURED, Ledger::verdict)
     }
 
     /// How far up the ladder the history reached at the last fit.
     pub fn rung(&self) -> Ladder {
-        self.model.as_ref().map_or(Ladder::Reactive, |model| model.rung)
+        self.model.as_ref().map_or(Ladder::Reactive, |fitted| fitted.model.rung)
     }
 
     /// What status shows.
     pub fn summary(&self) -> Summary {
         let rung = self.rung();
-        let coverage = self.model.as_ref().map_or([0.0; 2], |model| model.coverage);
+        let coverage = self.model.as_ref().map_or([0.0; 2], |fitted| fitted.model.coverage);
         let [coverage_90, coverage_99] = coverage.map(|c| Share::new(c).unwrap_or(Share::from_percent(0)));
         let needed = match rung {
             Ladder::Reactive | Ladder::ColdStart => Some(Span::from_hours(2 * 24)),
@@ -200,7 +246,7 @@ impl Forecaster {
         };
         let oldest = self.series.newest().map(|_| self.series.time(self.series.oldest()));
         Summary {
-            experts: self.model.as_ref().map_or_else(Vec::new, Model::shares),
+            experts: self.model.as_ref().map_or_else(Vec::new, |fitted| fitted.model.shares()),
             coverage_90,
             coverage_99,
             samples: self.samples_held(),
@@ -211,7 +257,7 @@ impl Forecaster {
 
     /// What survives a restart; `None` while there is no model.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        Checkpoint::new(&self.series, self.model.as_ref()?)
+        Checkpoint::new(&self.series, &self.model.as_ref()?.model)
     }
 
     /// A forecaster from a checkpoint and whatever history could be read again, in time order.
@@ -244,7 +290,7 @@ impl Forecaster {
         if read.millis() >= kept.millis() / 2 {
             forecaster.refit();
         } else {
-            forecaster.model = Some(model);
+            forecaster.model = Some(Fitted { model, clock: forecaster.clock() });
             forecaster.fitted = forecaster.slots();
         }
         Ok(forecaster)
@@ -252,11 +298,28 @@ impl Forecaster {
 
     /// Bytes held, without what the allocator adds.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.series.bytes() + self.model.as_ref().map_or(0, Model::bytes)
+        size_of::<Self>()
+            + self.series.bytes()
+            + self.model.as_ref().map_or(0, |fitted| fitted.model.bytes())
+            + self.ledger.as_ref().map_or(0, Ledger::bytes)
+    }
+
+    fn sight(&self) -> Option<Sight<'_>> {
+        let Fitted { model, clock } = self.model.as_ref()?;
+        Some(Sight { model, series: &self.series, clock })
     }
 
     fn view(&self, origin: Slot) -> Option<View<'_>> {
-        View::new(self.model.as_ref()?, &self.series, origin, self.config.zone)
+        View::new(self.sight()?, origin)
+    }
+
+    fn horizon(&self) -> Span {
+        let steps = u64::try_from(self.config.horizon_steps).unwrap_or(u64::MAX);
+        Span::from_millis(self.config.step.span().millis().saturating_mul(steps))
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::new(&self.series, self.config.zone, clock_ahead(self.horizon()))
     }
 
     /// Slots from the oldest to the newest.
@@ -266,14 +329,11 @@ impl Forecaster {
 
     fn samples_held(&self) -> usize {
         let Some(newest) = self.series.newest() else { return 0 };
-        let held = |slot: &Slot| !matches!(self.series.sample(*slot), Sample::Gap);
-        let fine = (self.series.oldest_fine()..=newest).filter(held).count();
-        let stride = usize::try_from(self.series.factor()).unwrap_or(1);
-        let averaged = (self.series.oldest()..self.series.oldest_fine())
-            .step_by(stride)
-            .filter(|slot| !matches!(self.series.block(*slot), Sample::Gap))
-            .count();
-        fine + averaged
+        let held = |slot: &Slot| !matches!(self.series.known(*slot), Sample::Gap);
+        let fine = self.series.oldest_fine();
+        let stride = usize::try_from(self.series.blocking().factor()).unwrap_or(1);
+        let averaged = (self.series.oldest()..fine).step_by(stride).filter(held).count();
+        (fine..=newest).filter(held).count() + averaged
     }
 }
 

@@ -1,27 +1,29 @@
 //! A demand series: a regular grid with typed gaps, in bounded memory.
 //!
-//! Samples of the last two days are kept on the grid itself; everything older as means over five minutes (of all
-//! samples, when the grid is coarser than that). Values are stored as 32-bit floats, so 28 days of a 60 s grid take
-//! 44 KiB. A gap stays a gap: nothing here invents a value.
+//! Samples of the last two days are kept on the grid itself; everything older as means over blocks of at least five
+//! minutes (of single samples, when the grid is coarser than that). Values are stored as 32-bit floats, so 28 days of
+//! a 60 s grid take 44 KiB. A gap stays a gap: nothing here invents a value.
+//!
+//! A source that is read more often than it changes leaves runs of equal samples ([`held`]); blocks then take over its
+//! own grid, length and phase, so that a mean is one native value and not a mixture of two.
 
+mod held;
+mod ring;
 mod robust;
 
-use std::collections::VecDeque;
-
+pub use held::Blocking;
 pub use robust::{mean_absolute, median, quantile, robust_maximum};
 
 use crate::units::{Span, Step, Timestamp};
+use ring::Ring;
 
-/// Older samples are kept as means over this many seconds, rounded up to whole steps. Five minutes is the finest
-/// grid on which day profiles still gain from more detail (DESIGN 5).
-const BLOCK_SECONDS: u32 = 300;
+/// How much is kept on the grid itself when older samples are averaged: two days (DESIGN 5), and two hours more so that
+/// the same minute of two days ago is known for every step of a forecast and of one issued an hour ago.
+const FINE_SPAN: Span = Span::from_hours(50);
 
-/// How much is kept on the grid itself when older samples are averaged: two days (DESIGN 5).
-const FINE_SPAN: Span = Span::from_hours(48);
-
-/// Most samples kept on a grid finer than five minutes: two days of a 60 s grid. A 15 s grid keeps half a day, so
-/// that memory stays the same.
-const FINE_SAMPLES_MAX: usize = 2880;
+/// Most samples kept on a grid finer than five minutes: those of a 60 s grid. A 15 s grid keeps half a day, so that
+/// memory stays the same.
+const FINE_SAMPLES_MAX: usize = 3000;
 
 /// Most values kept of any kind: 28 days of five minutes, and 56 KiB at the least favourable step.
 const BLOCKS_MAX: usize = 14_336;
@@ -63,7 +65,8 @@ impl Sample {
         }
     }
 
-    fn unpack(stored: f32) -> Self {
+    /// The sample that is stored so.
+    pub(crate) fn unpack(stored: f32) -> Self {
         if stored.is_nan() {
             Self::Gap
         } else if stored.is_sign_negative() {
@@ -77,42 +80,39 @@ impl Sample {
 /// Index of a grid slot: slot `i` covers `[i * step, (i + 1) * step)` since the Unix epoch.
 pub type Slot = i64;
 
+/// Index of a block: block `i` of a [`Blocking`] covers `[offset + i * factor, offset + (i + 1) * factor)` in slots.
+pub type Block = i64;
+
 /// One metric's history.
 #[derive(Clone, Debug)]
 pub struct Series {
     step: Step,
-    /// Steps in a block; 1 when the grid is five minutes or coarser and nothing is averaged.
-    factor: u32,
+    /// Steps of history that are kept.
+    wanted: usize,
+    blocking: Blocking,
     /// The newest samples, the last one at slot `newest`.
-    fine: VecDeque<f32>,
-    fine_max: usize,
-    /// Means over blocks of `factor` slots; the last one holds `newest`. Empty when `factor` is 1.
-    blocks: VecDeque<f32>,
-    blocks_max: usize,
+    fine: Ring,
+    /// Means over blocks; the last one holds `newest`. Unused when blocks are single slots.
+    blocks: Ring,
     newest: Option<Slot>,
 }
 
 impl Series {
     /// An empty series on the grid `step` that forgets what is older than `history`.
     pub fn new(step: Step, history: Span) -> Self {
-        let factor = BLOCK_SECONDS.div_ceil(step.seconds());
-        let wanted = step.steps_covering(history).max(1);
-        let fine_max = if factor == 1 {
+        Self::with(step, step.steps_covering(history).max(1), Blocking::usual(step))
+    }
+
+    fn with(step: Step, wanted: usize, blocking: Blocking) -> Self {
+        let single = blocking.factor() == 1;
+        let fine = if single {
             wanted.min(BLOCKS_MAX)
         } else {
             step.steps_covering(FINE_SPAN).min(FINE_SAMPLES_MAX).min(wanted)
         };
-        let per_block = usize::try_from(factor).unwrap_or(1);
-        let blocks_max = if factor == 1 { 0 } else { wanted.div_ceil(per_block).min(BLOCKS_MAX) };
-        Self {
-            step,
-            factor,
-            fine: VecDeque::new(),
-            fine_max,
-            blocks: VecDeque::new(),
-            blocks_max,
-            newest: None,
-        }
+        let per_block = usize::try_from(blocking.factor()).unwrap_or(1);
+        let blocks = if single { 0 } else { wanted.div_ceil(per_block).min(BLOCKS_MAX) };
+        Self { step, wanted, blocking, fine: Ring::new(fine), blocks: Ring::new(blocks), newest: None }
     }
 
     /// The grid.
@@ -120,14 +120,15 @@ impl Series {
         self.step
     }
 
-    /// Steps in a block.
-    pub const fn factor(&self) -> u32 {
-        self.factor
+    /// How slots make up blocks.
+    pub const fn blocking(&self) -> Blocking {
+        self.blocking
     }
 
     /// The length of a block: at least five minutes.
     pub fn block_span(&self) -> Span {
-        Span::from_millis(self.step.span().millis().saturating_mul(u64::from(self.factor)))
+        let factor = self.blocking.factor().unsigned_abs();
+        Span::from_millis(self.step.span().millis().saturating_mul(factor))
     }
 
     /// The slot that contains `at`.
@@ -149,12 +150,14 @@ impl Series {
     pub fn oldest(&self) -> Slot {
         let Some(newest) = self.newest else { return 0 };
         let fine = newest + 1 - length(self.fine.len());
-        let factor = i64::from(self.factor);
-        let blocks = (newest.div_euclid(factor) + 1 - length(self.blocks.len())) * factor;
-        if self.blocks.is_empty() { fine } else { fine.min(blocks) }
+        if self.blocking.factor() == 1 {
+            return fine;
+        }
+        let block = self.blocking.block_of(newest) + 1 - length(self.blocks.len());
+        fine.min(self.blocking.first_slot(block))
     }
 
-    /// The oldest slot that is kept as single samples; 0 while there is none.
+    /// The oldest slot that is kept as a single sample; 0 while there is none.
     pub fn oldest_fine(&self) -> Slot {
         self.newest.map_or(0, |newest| newest + 1 - length(self.fine.len()))
     }
@@ -168,18 +171,26 @@ impl Series {
             return false;
         }
         let value = value + 0.0;
-        let sample = if censored { Sample::Censored(value) } else { Sample::Value(value) };
-        let slot = self.slot(at);
+        let before = self.newest;
+        let taken =
+            self.put(self.slot(at), if censored { Sample::Censored(value) } else { Sample::Value(value) });
+        if self.looks_for_grid(before) {
+            self.adopt_native_grid();
+        }
+        taken
+    }
+
+    fn put(&mut self, slot: Slot, sample: Sample) -> bool {
         self.extend_to(slot);
         let Some(newest) = self.newest else { return false };
         let age = usize::try_from(newest - slot).unwrap_or(usize::MAX);
-        if let Some(stored) = from_end_mut(&mut self.fine, age) {
+        if let Some(stored) = self.fine.back_mut(age) {
             *stored = sample.pack();
             self.refresh_block(slot);
             return true;
         }
-        let block_age = self.block_age(slot);
-        match from_end_mut(&mut self.blocks, block_age) {
+        let block_age = self.block_age(self.blocking.block_of(slot));
+        match self.blocks.back_mut(block_age) {
             Some(stored) if stored.is_nan() => {
                 *stored = sample.pack();
                 true
@@ -193,68 +204,67 @@ impl Series {
         let Some(age) = self.newest.and_then(|newest| usize::try_from(newest - slot).ok()) else {
             return Sample::Gap;
         };
-        from_end(&self.fine, age).map_or(Sample::Gap, Sample::unpack)
+        self.fine.back(age).map_or(Sample::Gap, Sample::unpack)
     }
 
-    /// The block that contains `slot`: the sample itself when blocks are single slots.
-    pub fn block(&self, slot: Slot) -> Sample {
-        if self.factor == 1 {
-            return self.sample(slot);
-        }
-        match self.newest {
-            Some(newest)
-                if slot.div_euclid(i64::from(self.factor)) <= newest.div_euclid(i64::from(self.factor)) =>
-            {
-                from_end(&self.blocks, self.block_age(slot)).map_or(Sample::Gap, Sample::unpack)
-            }
-            _ => Sample::Gap,
-        }
+    /// The mean over a block; of the readings so far, where it is in progress.
+    pub fn block(&self, block: Block) -> Sample {
+        let age = self.block_age(block);
+        self.block_ring().back(age).map_or(Sample::Gap, Sample::unpack)
     }
 
-    /// Demand over the `factor` slots that end with `last`, whether or not they make up one block: the mean of the
-    /// readings, or of the two blocks they lie in, by overlap. Censored when half of the readings are.
-    pub fn level(&self, last: Slot) -> Sample {
-        if self.factor == 1 {
-            return self.sample(last);
-        }
-        let factor = i64::from(self.factor);
-        let first = last - factor + 1;
-        let Some(newest) = self.newest else { return Sample::Gap };
-        if first > newest - length(self.fine.len()) {
-            return self.mean_of_fine(first, last);
-        }
-        let overlap = last.rem_euclid(factor) + 1;
-        if overlap == factor {
-            return self.block(last);
-        }
-        let weight = f64::from(i32::try_from(overlap).unwrap_or(0)) / f64::from(self.factor);
-        match (self.block(first), self.block(last)) {
-            (Sample::Gap, other) | (other, Sample::Gap) => other,
-            (a, b) => {
-                let mean = a.reading().unwrap_or(0.0) * (1.0 - weight) + b.reading().unwrap_or(0.0) * weight;
-                let heavier = if weight >= 0.5 { b } else { a };
-                if matches!(heavier, Sample::Censored(_)) {
-                    Sample::Censored(mean)
-                } else {
-                    Sample::Value(mean)
-                }
+    /// What is known of `slot`: its sample, or the mean of its block where it is averaged already.
+    pub fn known(&self, slot: Slot) -> Sample {
+        if slot >= self.oldest_fine() { self.sample(slot) } else { self.block(self.blocking.block_of(slot)) }
+    }
+
+    /// All blocks as stored (see [`Sample::unpack`]), oldest first, and the index of the first.
+    pub(crate) fn stored_blocks(&self) -> (&[f32], Block) {
+        let stored = self.block_ring().as_slice();
+        let newest = self.newest.map_or(0, |newest| self.blocking.block_of(newest));
+        (stored, newest + 1 - length(stored.len()))
+    }
+
+    /// Whether the native grid is to be looked for, now that the newest sample is later than `before`: at the end of
+    /// each UTC day, and of each hour as long as nothing is averaged that could be mixed up.
+    fn looks_for_grid(&self, before: Option<Slot>) -> bool {
+        let (Some(newest), Some(before)) = (self.newest, before) else { return false };
+        let seconds = if self.fine.len() < self.fine.most() { 3600 } else { 86_400 };
+        let period = |slot: Slot| self.time(slot + 1).seconds().div_euclid(seconds);
+        period(newest) != period(before)
+    }
+
+    /// Takes over the grid of a source that holds its values, where the last two days show one; gives it up where
+    /// they show that there is none.
+    fn adopt_native_grid(&mut self) {
+        let found = held::native_grid(self.fine.as_slice(), self.oldest_fine(), self.step);
+        let Some(blocking) = found.filter(|found| *found != self.blocking) else { return };
+        let mut other = Self::with(self.step, self.wanted, blocking);
+        for slot in self.oldest()..=self.newest.unwrap_or(0) {
+            let known = self.known(slot);
+            if known != Sample::Gap {
+                other.put(slot, known);
             }
         }
+        *self = other;
     }
 
     /// Bytes of the samples held.
     pub fn bytes(&self) -> usize {
-        (self.fine.capacity() + self.blocks.capacity()) * size_of::<f32>()
+        self.fine.bytes() + self.blocks.bytes()
     }
 
     fn step_millis(&self) -> i64 {
         self.step.span().millis().cast_signed()
     }
 
-    fn block_age(&self, slot: Slot) -> usize {
-        let factor = i64::from(self.factor);
+    fn block_ring(&self) -> &Ring {
+        if self.blocking.factor() == 1 { &self.fine } else { &self.blocks }
+    }
+
+    fn block_age(&self, block: Block) -> usize {
         self.newest
-            .and_then(|newest| usize::try_from(newest.div_euclid(factor) - slot.div_euclid(factor)).ok())
+            .and_then(|newest| usize::try_from(self.blocking.block_of(newest) - block).ok())
             .unwrap_or(usize::MAX)
     }
 
@@ -267,19 +277,15 @@ impl Series {
         if slot <= newest {
             return;
         }
-        let kept = length(
-            self.fine_max.max(self.blocks_max.saturating_mul(usize::try_from(self.factor).unwrap_or(1))),
-        );
-        if slot.saturating_sub(newest) > kept {
+        if slot.saturating_sub(newest) > length(self.wanted) {
             self.restart_at(slot);
             return;
         }
-        let factor = i64::from(self.factor);
         for _ in newest..slot {
-            push_bounded(&mut self.fine, self.fine_max);
+            self.fine.push(f32::NAN);
         }
-        for _ in newest.div_euclid(factor)..slot.div_euclid(factor) {
-            push_bounded(&mut self.blocks, self.blocks_max);
+        for _ in self.blocking.block_of(newest)..self.blocking.block_of(slot) {
+            self.blocks.push(f32::NAN);
         }
         self.newest = Some(slot);
     }
@@ -288,39 +294,42 @@ impl Series {
     fn restart_at(&mut self, slot: Slot) {
         self.fine.clear();
         self.blocks.clear();
-        push_bounded(&mut self.fine, self.fine_max);
-        push_bounded(&mut self.blocks, self.blocks_max);
+        self.fine.push(f32::NAN);
+        self.blocks.push(f32::NAN);
         self.newest = Some(slot);
     }
 
     /// Averages the block of `slot` again, unless a part of it has left the fine samples.
     fn refresh_block(&mut self, slot: Slot) {
         let Some(newest) = self.newest else { return };
-        let factor = i64::from(self.factor);
-        let first = slot.div_euclid(factor) * factor;
-        let complete = first > newest - length(self.fine.len()) || self.fine.len() < self.fine_max;
-        if self.factor == 1 || !complete {
+        if self.blocking.factor() == 1 {
             return;
         }
-        let mean = self.mean_of_fine(first, (first + factor - 1).min(newest)).pack();
-        let age = self.block_age(slot);
-        if let Some(stored) = from_end_mut(&mut self.blocks, age) {
+        let block = self.blocking.block_of(slot);
+        let first = self.blocking.first_slot(block);
+        let complete = first > newest - length(self.fine.len()) || self.fine.len() < self.fine.most();
+        if !complete {
+            return;
+        }
+        let mean = self.mean_of_fine(first, self.blocking.last_slot(block)).pack();
+        let age = self.block_age(block);
+        if let Some(stored) = self.blocks.back_mut(age) {
             *stored = mean;
         }
     }
 
+    /// The mean of the samples in `first ..= last`; censored when half of them are.
     fn mean_of_fine(&self, first: Slot, last: Slot) -> Sample {
         let (mut sum, mut seen, mut censored) = (0.0, 0_u32, 0_u32);
-        for slot in first..=last {
-            match self.sample(slot) {
-                Sample::Gap => continue,
-                Sample::Censored(value) => {
-                    censored += 1;
-                    sum += value;
-                }
-                Sample::Value(value) => sum += value,
+        let fine = self.fine.as_slice();
+        let oldest = self.oldest_fine();
+        let at = |slot: Slot| usize::try_from((slot - oldest).max(0)).unwrap_or(usize::MAX).min(fine.len());
+        for &stored in fine.get(at(first)..at(last + 1)).unwrap_or_default() {
+            if !stored.is_nan() {
+                sum += f64::from(stored.abs());
+                seen += 1;
+                censored += u32::from(stored.is_sign_negative());
             }
-            seen += 1;
         }
         if seen == 0 {
             return Sample::Gap;
@@ -332,28 +341,6 @@ impl Series {
 
 fn length(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX / 2)
-}
-
-fn push_bounded(ring: &mut VecDeque<f32>, most: usize) {
-    if most == 0 {
-        return;
-    }
-    if ring.len() >= most {
-        ring.pop_front();
-    }
-    ring.push_back(f32::NAN);
-    if ring.capacity() > most + most / 8 {
-        ring.shrink_to(most);
-    }
-}
-
-fn from_end(ring: &VecDeque<f32>, age: usize) -> Option<f32> {
-    ring.get(ring.len().checked_sub(age)?.checked_sub(1)?).copied()
-}
-
-fn from_end_mut(ring: &mut VecDeque<f32>, age: usize) -> Option<&mut f32> {
-    let at = ring.len().checked_sub(age)?.checked_sub(1)?;
-    ring.get_mut(at)
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use super::levels::Position;
 use super::member::Member;
 use super::model::{Knot, Model};
 use super::quantiles::N_LEVELS;
+use super::shape::Shape;
 use crate::series::{Sample, Series};
 use crate::units::{Span, Step, Timestamp};
 
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Half hours kept: two weeks, so that a weekly season stays usable.
 const BINS: u32 = 14 * 48;
@@ -61,12 +62,14 @@ pub struct Checkpoint {
     scale: f64,
     bound: f64,
     coverage: [f64; 2],
+    shape: Shape,
     knots: Vec<StoredKnot>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct StoredKnot {
     ahead: Position,
+    growth: f64,
     members: Vec<StoredMember>,
 }
 
@@ -102,6 +105,7 @@ impl Checkpoint {
             scale: model.scale,
             bound: model.bound,
             coverage: model.coverage,
+            shape: model.shape,
             knots: kept_knots(model).map(StoredKnot::new).collect(),
         })
     }
@@ -153,7 +157,14 @@ impl Checkpoint {
     pub(super) fn model(&self) -> Result<Model, RestoreError> {
         let knots: Option<Vec<Knot>> = self.knots.iter().map(StoredKnot::restore).collect();
         let knots = knots.filter(|knots| !knots.is_empty()).ok_or(RestoreError::Content)?;
-        Ok(Model { rung: self.rung, scale: self.scale, bound: self.bound, knots, coverage: self.coverage })
+        Ok(Model {
+            rung: self.rung,
+            scale: self.scale,
+            bound: self.bound,
+            knots,
+            shape: self.shape,
+            coverage: self.coverage,
+        })
     }
 }
 
@@ -180,7 +191,7 @@ impl StoredKnot {
                 })
             })
             .collect();
-        Self { ahead: knot.ahead, members }
+        Self { ahead: knot.ahead, growth: knot.growth, members }
     }
 
     fn restore(&self) -> Option<Knot> {
@@ -188,6 +199,7 @@ impl StoredKnot {
             ahead: self.ahead,
             members: [const { None }; EXPERTS],
             weights: [[0.0; EXPERTS]; N_LEVELS],
+            growth: self.growth,
         };
         for stored in &self.members {
             let expert = ALL.iter().position(|expert| expert.name == stored.name)?;
@@ -217,10 +229,10 @@ fn bin_start(at: Timestamp) -> Timestamp {
 /// The mean of the blocks that start in the half hour from `start`, or of the one that holds it.
 fn mean_over(series: &Series, start: Timestamp) -> Option<f64> {
     let (first, end) = (series.slot(start), series.slot(start.plus(BIN)).max(series.slot(start) + 1));
-    let stride = usize::try_from(series.factor()).unwrap_or(1);
+    let stride = usize::try_from(series.blocking().factor()).unwrap_or(1);
     let values: Vec<f64> = (first..end)
         .step_by(stride)
-        .filter_map(|slot| match series.block(slot) {
+        .filter_map(|slot| match series.block(series.blocking().block_of(slot)) {
             Sample::Value(value) => Some(value),
             Sample::Gap | Sample::Censored(_) => None,
         })

@@ -74,7 +74,7 @@ impl Evaluation {
     }
 }
 
-/// The weights at one knot.
+/// The weights at one knot, and how wide the pooled forecasts are from the .05 to the .95 quantile.
 ///
 /// `placed`: for each expert its centre and size at every lesson, out of sample.
 pub(super) fn weigh(
@@ -82,7 +82,7 @@ pub(super) fn weigh(
     placed: &[Vec<(f64, f64)>; EXPERTS],
     lessons: &[Lesson],
     evaluation: &mut Evaluation,
-) -> Weights {
+) -> (Weights, f64) {
     let verdicts = verdicts(members, placed, lessons);
     let losses = losses(&verdicts);
     let start = shares(members, &losses);
@@ -100,10 +100,14 @@ pub(super) fn weigh(
             *slot = descend(&start, &verdicts, level, unit).map(short);
         }
     }
+    let mut width = 0.0;
     for verdict in &verdicts {
-        evaluation.add(&pool(&verdict.opinions, &weights), verdict.actual);
+        let pooled = pool(&verdict.opinions, &weights);
+        let [_, low, .., high, _, _, _] = pooled;
+        width += verdict.recency * (high - low);
+        evaluation.add(&pooled, verdict.actual);
     }
-    weights
+    (weights, width / recent.max(f64::MIN_POSITIVE))
 }
 
 fn verdicts(
@@ -124,7 +128,7 @@ fn verdicts(
                 member.as_ref().zip(places.get(i)).map(|(m, &place)| m.spread_around(place, expert.space()));
         }
         verdicts.push(Verdict {
-            actual: lesson.actual,
+            actual: lesson.actual(),
             opinions,
             recency: 0.5_f64.powf(lesson.age / HALF_LIFE),
         });
@@ -196,15 +200,20 @@ pub(super) fn pool(opinions: &Opinions, weights: &Weights) -> [f64; N_LEVELS] {
     let mut out = [0.0; N_LEVELS];
     for (level, (slot, shares)) in out.iter_mut().zip(weights).enumerate() {
         let said = opinions.map(|opinion| opinion.and_then(|q| q.get(level).copied()));
-        let middle = weighted_median(&said, shares);
-        let (mut sum, mut weight) = (0.0, 0.0);
-        for (said, share) in said.iter().zip(shares) {
-            if let Some(said) = said {
-                sum += said.clamp(middle - REACH * width, middle + REACH * width) * f64::from(*share);
-                weight += f64::from(*share);
-            }
+        let known = said.iter().zip(shares).filter_map(|(said, share)| Some(((*said)?, f64::from(*share))));
+        let (low, high) = known.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (said, _)| {
+            (low.min(said), high.max(said))
+        });
+        let (mut low_limit, mut high_limit) = (low, high);
+        // The median lies between all opinions: where these are that close together, none is out of its reach.
+        if high - low > REACH * width || !high.is_finite() {
+            let middle = weighted_median(&said, shares);
+            (low_limit, high_limit) = (middle - REACH * width, middle + REACH * width);
         }
-        *slot = if weight > 0.0 { sum / weight } else { middle };
+        let (sum, weight) = known.fold((0.0, 0.0), |(sum, weight), (said, share)| {
+            (sum + said.clamp(low_limit, high_limit) * share, weight + share)
+        });
+        *slot = if weight > 0.0 { sum / weight } else { 0.0 };
     }
     out
 }

@@ -6,7 +6,7 @@ mod profile;
 mod ridge;
 mod seasonal;
 
-pub(super) use ridge::{FOLDS, LONG, fit as fit_ridge};
+pub(super) use ridge::{FOLDS, LONG, SHORT, fit as fit_ridge};
 
 use super::features::{FEATURES, Ladder};
 use super::levels::Space;
@@ -41,6 +41,13 @@ pub(super) enum Rule {
     Fixed([f64; FEATURES]),
     /// Weighted ridge regression, a row counting half after `half_life` of the history.
     Ridge { half_life: f64 },
+}
+
+impl Rule {
+    /// Whether only the newest lessons count.
+    pub(super) fn is_short_lived(self) -> bool {
+        matches!(self, Self::Ridge { half_life } if half_life < LONG)
+    }
 }
 
 /// How many experts there are.

@@ -1,24 +1,29 @@
 //! What a model looks at: recent levels and the same hours of earlier days, all relative to the mean of the last day.
 //!
-//! After the sketch of the study (`FORECASTING.md`), with gaps, local time and a smoothed profile added.
+//! After the sketch of the study (`FORECASTING.md`), with gaps, local time and a smoothed profile added. Features are
+//! levels; for experts that work on logarithms each is taken to that space by itself.
 
+use super::experts::{Expert, LOG};
 use super::levels::{Levels, Position};
 use crate::series::median;
 
 /// How many features a row has. Unused ones are 0 and get no coefficient.
 pub(super) const FEATURES: usize = 25;
 
+/// How many features all targets of an origin share; they come first.
+const SHARED: usize = 12;
+
 /// How many numbers explain the size of the error.
 pub(super) const SPREADS: usize = 6;
 
 /// Days that a day profile looks back.
-const PROFILE_DAYS: u32 = 7;
+const PROFILE_DAYS: usize = 7;
 
 /// Hours that an hour profile looks back.
 const PROFILE_HOURS: Position = 6;
 
 /// The furthest that a target may lie ahead: a week of silence and a week's horizon, and a day.
-pub(super) const AHEAD_DAYS_MAX: u32 = 15;
+pub(super) const AHEAD_DAYS_MAX: usize = 15;
 
 /// How much of its past a series lets us use (DESIGN 5): each season only once it was seen twice (I28).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -45,20 +50,25 @@ impl Ladder {
     }
 }
 
-/// Indices of the features that the fixed experts read.
+/// Indices of the features that the fixed experts and the sizes of errors read.
 pub(super) mod at {
     pub(in crate::forecast) const LAST: usize = 0;
+    pub(in crate::forecast) const BEFORE: usize = 1;
+    pub(in crate::forecast) const BEFORE2: usize = 2;
     pub(in crate::forecast) const RECENT: usize = 4;
-    pub(in crate::forecast) const YESTERDAY: usize = 7;
-    pub(in crate::forecast) const MEDIAN: usize = 10;
-    pub(in crate::forecast) const PROFILE_NOW: usize = 12;
-    pub(in crate::forecast) const LAST_WEEK: usize = 11;
+    pub(in crate::forecast) const PROFILE_NOW: usize = 7;
+    pub(in crate::forecast) const YESTERDAY: usize = 12;
+    pub(in crate::forecast) const MEAN: usize = 14;
+    pub(in crate::forecast) const MEDIAN: usize = 15;
+    pub(in crate::forecast) const LAST_WEEK: usize = 16;
+    pub(in crate::forecast) const LOW: usize = 17;
+    pub(in crate::forecast) const HIGH: usize = 18;
 }
 
-/// The features of one target, seen from one origin.
+/// The features of one target, seen from one origin, in one space.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// In the order of `at`, minus `base`.
+    /// Minus `base`; the last is always 1.
     pub(super) x: [f64; FEATURES],
     /// The mean of the day up to the origin.
     pub(super) base: f64,
@@ -66,24 +76,55 @@ pub(super) struct Row {
     pub(super) z: [f64; SPREADS],
 }
 
+impl Row {
+    /// The row of the levels `x`, which are in the space of `base`.
+    fn new(mut x: [f64; FEATURES], base: f64) -> Self {
+        let of = |i: usize| x.get(i).copied().unwrap_or(0.0);
+        let [last, before, before2] = [of(at::LAST), of(at::BEFORE), of(at::BEFORE2)];
+        let z = [
+            1.0,
+            (last - of(at::RECENT)).abs(),
+            of(at::HIGH) - of(at::LOW),
+            of(at::MEAN).abs(),
+            (of(at::YESTERDAY) - of(at::MEAN)).abs(),
+            (last - before).abs() + (before - before2).abs(),
+        ];
+        for value in &mut x {
+            *value -= base;
+        }
+        let [.., one] = &mut x;
+        *one = 1.0;
+        Self { x, base, z }
+    }
+}
+
+/// The features of one target in both spaces.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    pub(super) linear: Row,
+    pub(super) log: Row,
+}
+
+impl Rows {
+    /// The row in the space of `expert`.
+    pub(super) fn of(&self, expert: &Expert) -> &Row {
+        if expert.log { &self.log } else { &self.linear }
+    }
+}
+
 /// What of an origin all its targets share.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     position: Position,
     base: f64,
-    recent: [f64; 7],
-    profile_now: f64,
-    yesterday_now: f64,
-    yesterday_recent: f64,
-    week_now: f64,
-    /// The mean of this minute of earlier hours.
-    hours_now: f64,
-    jitter: f64,
+    shared: [f64; SHARED],
+    base_log: f64,
+    shared_log: [f64; SHARED],
 }
 
 impl Origin {
     /// The shared features at `position`; `None` when there is no reading in the day before it.
-    pub(super) fn new(levels: &Levels, position: Position, rung: Ladder) -> Option<Self> {
+    pub(super) fn new(levels: &Levels<'_>, position: Position, rung: Ladder) -> Option<Self> {
         let day = levels.day();
         let hour = (day / 24).max(2);
         let base = levels.mean(position, day)?;
@@ -92,87 +133,87 @@ impl Origin {
         let last = levels.reading(position).unwrap_or(m3);
         let before = levels.reading(position - 1).unwrap_or(last);
         let before2 = levels.reading(position - 2).unwrap_or(before);
-        let recent = [
+        let around = levels.mean(position, hour).unwrap_or(m6);
+        let quarter = levels.mean(position, (day / 4).max(3)).unwrap_or(m6);
+        let mut profile_now = base;
+        let mut yesterday_now = base;
+        let mut yesterday_recent = base;
+        let mut week_now = base;
+        if rung >= Ladder::Daily {
+            profile_now = SameHours::new(levels, position, position).mean().unwrap_or(base);
+            let yesterday = levels.days_before(position, 1);
+            yesterday_now = levels.value(yesterday).unwrap_or(profile_now);
+            yesterday_recent = levels.mean(yesterday, hour).unwrap_or(profile_now);
+            week_now = profile_now;
+        }
+        if rung >= Ladder::Weekly {
+            week_now = levels.value(levels.days_before(position, 7)).unwrap_or(profile_now);
+        }
+        let hours_now = same_minutes(levels, position, position).mean.unwrap_or(m6);
+        let shared = [
             last,
             before,
             before2,
             m3,
             m6,
-            levels.mean(position, hour).unwrap_or(m6),
-            levels.mean(position, (day / 4).max(3)).unwrap_or(m6),
+            around,
+            quarter,
+            profile_now,
+            yesterday_now,
+            yesterday_recent,
+            week_now,
+            hours_now,
         ];
-        let mut origin = Self {
-            position,
-            base,
-            recent,
-            profile_now: base,
-            yesterday_now: base,
-            yesterday_recent: base,
-            week_now: base,
-            hours_now: same_minutes(levels, position, position).mean.unwrap_or(m6),
-            jitter: (last - before).abs() + (before - before2).abs(),
-        };
-        if rung >= Ladder::Daily {
-            let days = same_hours(levels, position, position, PROFILE_DAYS);
-            origin.profile_now = mean_of(&days).unwrap_or(base);
-            let yesterday = levels.days_before(position, 1);
-            origin.yesterday_now = levels.value(yesterday).unwrap_or(origin.profile_now);
-            origin.yesterday_recent = levels.mean(yesterday, hour).unwrap_or(origin.profile_now);
-            origin.week_now = origin.profile_now;
-        }
-        if rung >= Ladder::Weekly {
-            origin.week_now = levels.value(levels.days_before(position, 7)).unwrap_or(origin.profile_now);
-        }
-        Some(origin)
+        let enter = |level: f64| LOG.enter(level);
+        Some(Self { position, base, shared, base_log: enter(base), shared_log: shared.map(enter) })
     }
 
     /// The features of the target `ahead` levels after the origin.
-    pub(super) fn row(&self, levels: &Levels, ahead: Position, rung: Ladder) -> Row {
+    pub(super) fn rows(&self, levels: &Levels<'_>, ahead: Position, rung: Ladder) -> Rows {
         let target = self.position + ahead;
         let season = Season::new(levels, self, target, rung);
         let hours = same_minutes(levels, self.position, target);
-        let [last, before, before2, m3, m6, hour, quarter] = self.recent;
-        let base = self.base;
-        let mut x = [
-            last,
-            before,
-            before2,
-            m3,
-            m6,
-            hour,
-            quarter,
+        let [_, _, _, _, m6, ..] = self.shared;
+        let own = [
             season.yesterday,
             season.yesterday_smooth,
             season.mean,
             season.median,
             season.week,
-            self.profile_now,
-            self.yesterday_now,
-            self.yesterday_recent,
             season.low,
             season.high,
             season.mean_smooth,
             season.weeks,
-            self.week_now,
             season.same_class,
-            base + 1.0,
             hours.newest.unwrap_or(m6),
             hours.mean.unwrap_or(m6),
-            self.hours_now,
         ];
-        for value in &mut x {
-            *value -= base;
+        let own_log = own.map(|level| LOG.enter(level));
+        Rows {
+            linear: Row::new(join(&self.shared, &own), self.base),
+            log: Row::new(join(&self.shared_log, &own_log), self.base_log),
         }
-        let z = [
-            1.0,
-            (last - m6).abs(),
-            season.high - season.low,
-            season.mean.abs(),
-            (season.yesterday - season.mean).abs(),
-            self.jitter,
-        ];
-        Row { x, base, z }
     }
+
+    /// The mean of the day up to it.
+    pub(super) fn base(&self) -> f64 {
+        self.base
+    }
+
+    /// The newest level.
+    pub(super) fn last(&self) -> f64 {
+        let [last, ..] = self.shared;
+        last
+    }
+}
+
+/// Shared features, then the target's own, then the place of the constant.
+fn join(shared: &[f64; SHARED], own: &[f64; FEATURES - SHARED - 1]) -> [f64; FEATURES] {
+    let mut x = [0.0; FEATURES];
+    for (slot, value) in x.iter_mut().zip(shared.iter().chain(own)) {
+        *slot = *value;
+    }
+    x
 }
 
 /// The same hours of earlier days, as far as the rung allows; `base` where nothing is known.
@@ -190,7 +231,7 @@ struct Season {
 }
 
 impl Season {
-    fn new(levels: &Levels, origin: &Origin, target: Position, rung: Ladder) -> Self {
+    fn new(levels: &Levels<'_>, origin: &Origin, target: Position, rung: Ladder) -> Self {
         let base = origin.base;
         let none = Self {
             yesterday: base,
@@ -207,21 +248,20 @@ impl Season {
         if rung < Ladder::Daily {
             return none;
         }
-        let days = same_hours(levels, origin.position, target, PROFILE_DAYS);
-        let Some(mean) = mean_of(&days) else { return none };
-        let (day, last) = (levels.day(), origin.position);
-        let around = (day / 24).max(2);
-        let yesterday = levels.days_before(target, first_day(levels, last, target));
-        let yesterday_smooth = levels.mean((yesterday + around / 2).min(last), around).unwrap_or(mean);
-        let mut newest: Vec<f64> = days.iter().flatten().take(5).copied().collect();
+        let last = origin.position;
+        let days = SameHours::new(levels, last, target);
+        let Some(mean) = days.mean() else { return none };
+        let around = (levels.day() / 24).max(2);
+        let yesterday = levels.days_before(target, days.first);
+        let (low, high) = days.range();
         let mut season = Self {
-            yesterday: days.first().copied().flatten().unwrap_or(mean),
-            yesterday_smooth,
+            yesterday: days.newest().unwrap_or(mean),
+            yesterday_smooth: levels.mean((yesterday + around / 2).min(last), around).unwrap_or(mean),
             mean,
-            mean_smooth: smooth_profile(levels, last, target).unwrap_or(mean),
-            median: median(&mut newest),
-            low: days.iter().flatten().copied().fold(f64::INFINITY, f64::min),
-            high: days.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max),
+            mean_smooth: days.smooth(levels, last, target).unwrap_or(mean),
+            median: days.median(),
+            low,
+            high,
             week: mean,
             weeks: mean,
             same_class: mean,
@@ -232,51 +272,82 @@ impl Season {
         season
     }
 
-    fn add_week(&mut self, levels: &Levels, last: Position, target: Position) {
-        let week = |n: u32| {
-            let at = levels.days_before(target, 7 * n);
-            if at <= last { levels.value(at) } else { None }
-        };
+    fn add_week(&mut self, levels: &Levels<'_>, last: Position, target: Position) {
+        let week = |n: usize| known(levels, last, levels.days_before(target, 7 * n));
         self.week = week(1).unwrap_or(self.mean);
-        self.weeks = mean_of(&[week(1), week(2), week(3)]).unwrap_or(self.mean);
-        let offsets = levels.offsets();
-        let class = offsets.weekday(levels.time(target)).is_weekend();
-        let same: Vec<Option<f64>> = (1..=PROFILE_DAYS)
-            .map(|n| levels.days_before(target, n))
-            .filter(|&at| at <= last && offsets.weekday(levels.time(at)).is_weekend() == class)
-            .map(|at| levels.value(at))
-            .collect();
-        self.same_class = mean_of(&same).unwrap_or(self.mean);
+        self.weeks = mean_of([1, 2, 3].map(week)).unwrap_or(self.mean);
+        let class = levels.is_weekend(target);
+        let mut same = [None; PROFILE_DAYS];
+        for (slot, n) in same.iter_mut().zip(1..) {
+            let at = levels.days_before(target, n);
+            if at <= last && levels.is_weekend(at) == class {
+                *slot = levels.value(at);
+            }
+        }
+        self.same_class = mean_of(same).unwrap_or(self.mean);
     }
 }
 
-/// How many days before `target` the newest day with a known level at that hour is: 1 up to a day ahead.
-fn first_day(levels: &Levels, last: Position, target: Position) -> u32 {
-    (1..=AHEAD_DAYS_MAX).find(|&n| levels.days_before(target, n) <= last).unwrap_or(AHEAD_DAYS_MAX)
+/// The level at `position` unless that is after `last`.
+fn known(levels: &Levels<'_>, last: Position, position: Position) -> Option<f64> {
+    if position <= last { levels.value(position) } else { None }
 }
 
-/// Levels at the hour of `target` on `days` earlier days, newest first; never one after `last`.
-fn same_hours(levels: &Levels, last: Position, target: Position, days: u32) -> Vec<Option<f64>> {
-    let first = first_day(levels, last, target);
-    (first..first + days)
-        .map(|n| {
-            let at = levels.days_before(target, n);
-            if at <= last { levels.value(at) } else { None }
-        })
-        .collect()
+/// Levels at the hour of a target on earlier days, newest first; never one after the origin.
+struct SameHours {
+    /// How many days before the target the newest one is: 1 up to a day ahead.
+    first: usize,
+    levels: [Option<f64>; PROFILE_DAYS],
 }
 
-/// The mean over seven days of half an hour around the hour of `target`.
-fn smooth_profile(levels: &Levels, last: Position, target: Position) -> Option<f64> {
-    let width = (levels.day() / 48).max(1);
-    let first = first_day(levels, last, target);
-    let days: Vec<Option<f64>> = (first..first + PROFILE_DAYS)
-        .map(|n| levels.mean((levels.days_before(target, n) + width / 2).min(last), width))
-        .collect();
-    mean_of(&days)
+impl SameHours {
+    fn new(levels: &Levels<'_>, last: Position, target: Position) -> Self {
+        let first =
+            (1..=AHEAD_DAYS_MAX).find(|&n| levels.days_before(target, n) <= last).unwrap_or(AHEAD_DAYS_MAX);
+        let mut found = [None; PROFILE_DAYS];
+        for (slot, n) in found.iter_mut().zip(first..) {
+            *slot = known(levels, last, levels.days_before(target, n));
+        }
+        Self { first, levels: found }
+    }
+
+    fn newest(&self) -> Option<f64> {
+        let [newest, ..] = self.levels;
+        newest
+    }
+
+    fn mean(&self) -> Option<f64> {
+        mean_of(self.levels)
+    }
+
+    /// The median of the newest five that are known.
+    fn median(&self) -> f64 {
+        let mut newest = [0.0; 5];
+        let mut seen = 0;
+        for (slot, value) in newest.iter_mut().zip(self.levels.iter().flatten()) {
+            *slot = *value;
+            seen += 1;
+        }
+        median(newest.get_mut(..seen).unwrap_or_default())
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let known = self.levels.iter().flatten().copied();
+        known.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+    }
+
+    /// The mean over the days of half an hour around the hour of `target`.
+    fn smooth(&self, levels: &Levels<'_>, last: Position, target: Position) -> Option<f64> {
+        let width = (levels.day() / 48).max(1);
+        let mut days = [None; PROFILE_DAYS];
+        for (slot, n) in days.iter_mut().zip(self.first..) {
+            *slot = levels.mean((levels.days_before(target, n) + width / 2).min(last), width);
+        }
+        mean_of(days)
+    }
 }
 
-fn mean_of(values: &[Option<f64>]) -> Option<f64> {
+fn mean_of<const N: usize>(values: [Option<f64>; N]) -> Option<f64> {
     let (sum, seen) = values.iter().flatten().fold((0.0, 0_u32), |(sum, seen), v| (sum + v, seen + 1));
     (seen > 0).then(|| sum / f64::from(seen))
 }
@@ -288,7 +359,7 @@ struct Hours {
 }
 
 /// Up to [`PROFILE_HOURS`] earlier hours that were complete at `last`; nothing where blocks are half hours or more.
-fn same_minutes(levels: &Levels, last: Position, target: Position) -> Hours {
+fn same_minutes(levels: &Levels<'_>, last: Position, target: Position) -> Hours {
     let hour = levels.day() / 24;
     if hour < 3 {
         return Hours { newest: None, mean: None };

@@ -151,7 +151,7 @@ impl Keeper {
         if !self.trust_is_due(now) {
             return None;
         }
-        let trust = self.forecaster.as_ref()?.trust(question?);
+        let trust = self.forecaster.as_mut()?.trust(question?);
         self.skill = Some(trust);
         let first = self.trust_hour.replace(self.hour(now)).is_none();
         Some(if first { Judgement::FirstFit(trust) } else { Judgement::Hourly(trust) })
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_first_fit_earns_trust_at_once_and_takes_none() {
-        let measured = |skill| Trust { skill, decisions: 100 };
+        let measured = |skill| Trust { skill, decisions: 100, knows: skill };
         let earned = Judgement::FirstFit(measured(0.1)).after(TrustState::default());
         assert!(earned.trusted);
         assert!(Judgement::FirstFit(measured(-0.5)).after(earned).trusted, "kept over a restart");

@@ -15,6 +15,11 @@ pub(crate) fn float(n: usize) -> f64 {
     n as f64
 }
 
+/// `a / b`; exact for whole numbers below 2^52.
+pub(crate) fn ratio(a: i64, b: i64) -> f64 {
+    a as f64 / b as f64
+}
+
 /// `value` rounded down to a count; negative and NaN become 0, too large the largest.
 pub(crate) fn count(value: f64) -> usize {
     value as usize
@@ -152,19 +157,36 @@ pub(crate) fn weighted_quantiles<const N: usize>(sample: &mut [(f64, f64)], leve
     out
 }
 
-/// Running sums of the values that are present: `sums[i]` over `values[..i]`, NaN counted as absent.
-pub(crate) fn running_sums(values: &[f64]) -> (Vec<f64>, Vec<u32>) {
-    let (mut sums, mut counts) = (Vec::with_capacity(values.len() + 1), Vec::with_capacity(values.len() + 1));
+/// Running sums over a row of stored levels.
+pub(crate) struct Sums {
+    /// `sums[i]` over the first `i`, absent ones left out.
+    sums: Vec<f64>,
+    counts: Vec<u32>,
+}
+
+impl Sums {
+    /// Sum and count over `from .. to`; nothing where that is no part of the row.
+    pub(crate) fn between(&self, from: usize, to: usize) -> (f64, u32) {
+        if from >= to || to >= self.sums.len() {
+            return (0.0, 0);
+        }
+        (self.sums[to] - self.sums[from], self.counts[to] - self.counts[from])
+    }
+}
+
+/// Running sums of stored levels (NaN absent, the sign bit without meaning) times `unit`.
+pub(crate) fn running_sums(stored: &[f32], unit: f64) -> Sums {
+    let (mut sums, mut counts) = (Vec::with_capacity(stored.len() + 1), Vec::with_capacity(stored.len() + 1));
     let (mut sum, mut count) = (0.0, 0_u32);
     sums.push(sum);
     counts.push(count);
-    for &value in values {
+    for &value in stored {
         if !value.is_nan() {
-            sum += value;
+            sum += f64::from(value.abs()) * unit;
             count += 1;
         }
         sums.push(sum);
         counts.push(count);
     }
-    (sums, counts)
+    Sums { sums, counts }
 }

@@ -1,11 +1,11 @@
 //! What the experts learn from: past targets, each with what was known when it lay ahead.
 
-use super::experts::{FOLDS, LOG};
-use super::features::{Ladder, Origin, Row};
+use super::experts::{Expert, FOLDS, LOG, LONG, SHORT};
+use super::features::{Ladder, Origin, Row, Rows};
 use super::kernels::float;
-use super::levels::{Levels, Position};
-use crate::calendar::TimeZone;
-use crate::series::{Sample, Series, Slot};
+use super::levels::{Clock, Levels, Position};
+use super::shape::{Fine, Shape};
+use crate::series::{Block, Series};
 
 /// Most origins that a fit looks at: 1500 rows fix 22 coefficients well, and keep the first fit of 28 days fast.
 const ORIGINS_MAX: Position = 1500;
@@ -18,28 +18,63 @@ const COVERAGE: f64 = 0.8;
 pub(super) struct Lesson {
     /// Position of the origin.
     pub(super) origin: Position,
-    pub(super) linear: Row,
-    pub(super) log: Row,
-    /// Demand over the block.
-    pub(super) target: f64,
-    /// Demand over one step within it.
-    pub(super) actual: f64,
+    pub(super) rows: Rows,
+    linear: Outcome,
+    log: Outcome,
     /// Age in shares of the history: 0 newest, 1 oldest.
     pub(super) age: f64,
+    /// Weights by age, for long and short half-lives.
+    weights: [f64; 2],
     /// Time block for errors out of sample.
     pub(super) fold: usize,
 }
 
+/// What came of it, in one space.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// Demand over the block.
+    pub(super) target: f64,
+    /// Demand over one step within it.
+    pub(super) actual: f64,
+}
+
+impl Lesson {
+    /// The features that `expert` looks at.
+    pub(super) fn row(&self, expert: &Expert) -> &Row {
+        self.rows.of(expert)
+    }
+
+    /// The outcome in the space of `expert`.
+    pub(super) fn outcome(&self, expert: &Expert) -> Outcome {
+        if expert.log { self.log } else { self.linear }
+    }
+
+    /// How much it counts for `expert`.
+    pub(super) fn weight(&self, expert: &Expert) -> f64 {
+        let [long, short] = self.weights;
+        if expert.rule.is_short_lived() { short } else { long }
+    }
+
+    /// Demand over one step within the target.
+    pub(super) fn actual(&self) -> f64 {
+        self.linear.actual
+    }
+
+    fn set_age(&mut self, age: f64) {
+        self.age = age;
+        self.weights = [LONG, SHORT].map(|half_life| (-age / half_life).exp2());
+    }
+}
+
 /// A history prepared for learning.
-pub(super) struct Material {
-    pub(super) linear: Levels,
-    log: Levels,
+pub(super) struct Material<'a> {
+    pub(super) levels: Levels<'a>,
     /// The mean of the levels.
     pub(super) level: f64,
     /// What demand was divided by: a power of two near its mean, so that nothing depends on units.
     pub(super) scale: f64,
-    /// How single steps differ from the mean of their block, divided by the root of that mean: counts scatter so.
-    /// Empty when blocks are single steps. In time order.
+    /// How single steps differ from what is said of them when the mean of their block is known, divided by the root of
+    /// that mean: counts scatter so. Empty when blocks are single steps. In time order.
     noise: Vec<f64>,
 }
 
@@ -48,25 +83,28 @@ pub(super) struct Origins {
     pub(super) rung: Ladder,
     /// The last position that may be looked at.
     end: Position,
-    all: Vec<(Position, [Origin; 2])>,
+    all: Vec<(Position, Origin)>,
 }
 
-impl Material {
+impl<'a> Material<'a> {
     /// The whole history of `series`. `None` while there is no sample.
-    pub(super) fn new(series: &Series, zone: TimeZone) -> Option<Self> {
+    pub(super) fn new(series: &'a Series, clock: &'a Clock, shape: &Shape) -> Option<Self> {
         let last = last_whole_block(series)?;
-        let linear = Levels::new(series, last, usize::MAX, zone);
-        let scale = scale_of(&linear);
-        let linear = linear.scaled(scale);
-        let log = linear.in_space(LOG);
-        Some(Self { noise: step_noise(series, last, scale), level: mean_of(&linear), linear, log, scale })
+        let levels = Levels::new(series, clock, last, None);
+        let scale = scale_of(mean_of(&levels));
+        let levels = levels.in_units_of(scale).with_sums();
+        let mut noise = shape.noise(&Fine::new(series, clock));
+        for value in &mut noise {
+            *value /= scale.sqrt();
+        }
+        Some(Self { noise, level: mean_of(&levels), levels, scale })
     }
 
     /// How far up the ladder the history up to `end` reaches: each season only once it was seen twice.
     pub(super) fn rung(&self, end: Position) -> Ladder {
-        let day = self.linear.day();
+        let day = self.levels.day();
         let seen = |days: Position| {
-            end + 1 >= days * day && self.linear.coverage(end + 1 - days * day, end) >= COVERAGE
+            end + 1 >= days * day && self.levels.coverage(end + 1 - days * day, end) >= COVERAGE
         };
         if seen(14) {
             Ladder::Weekly
@@ -79,7 +117,7 @@ impl Material {
 
     /// Origins up to `end`, spread evenly; those without a reading are left out.
     pub(super) fn origins(&self, end: Position, rung: Ladder) -> Origins {
-        let (n, day) = (end + 1, self.linear.day());
+        let (n, day) = (end + 1, self.levels.day());
         // A day profile needs a day before its first origin, better two; never more than half of a short history.
         let first = if rung >= Ladder::Daily { (2 * day).min(n / 2) } else { (n / 4).min(3) };
         let stride = ((n - first) / ORIGINS_MAX + 1).max(1);
@@ -105,33 +143,34 @@ impl Material {
         let as_float = |n: Position| float(usize::try_from(n).unwrap_or(0));
         for (i, lesson) in lessons.iter_mut().enumerate() {
             lesson.fold = i * FOLDS / total;
-            lesson.age = 1.0 - as_float(lesson.origin) / as_float(origins.end + 1);
+            lesson.set_age(1.0 - as_float(lesson.origin) / as_float(origins.end + 1));
         }
         lessons
     }
 
     /// The features at one position.
-    pub(super) fn origin(&self, position: Position, rung: Ladder) -> Option<[Origin; 2]> {
-        self.linear.reading(position)?;
-        Some([Origin::new(&self.linear, position, rung)?, Origin::new(&self.log, position, rung)?])
+    pub(super) fn origin(&self, position: Position, rung: Ladder) -> Option<Origin> {
+        self.levels.reading(position)?;
+        Origin::new(&self.levels, position, rung)
     }
 
     /// One lesson; `None` when the target is absent or censored.
     pub(super) fn lesson(
         &self,
         position: Position,
-        [linear, log]: &[Origin; 2],
+        origin: &Origin,
         ahead: Position,
         rung: Ladder,
     ) -> Option<Lesson> {
-        let target = self.linear.value(position + ahead)?;
+        let target = self.levels.value(position + ahead)?;
+        let actual = (target + self.noise_at(position) * target.sqrt()).max(0.0);
         Some(Lesson {
             origin: position,
-            linear: linear.row(&self.linear, ahead, rung),
-            log: log.row(&self.log, ahead, rung),
-            target,
-            actual: (target + self.noise_at(position) * target.sqrt()).max(0.0),
+            rows: origin.rows(&self.levels, ahead, rung),
+            linear: Outcome { target, actual },
+            log: Outcome { target: LOG.enter(target), actual: LOG.enter(actual) },
             age: 0.0,
+            weights: [1.0; 2],
             fold: 0,
         })
     }
@@ -145,44 +184,29 @@ impl Material {
     }
 }
 
-/// A position in a cell of `width`, evenly scattered by the golden ratio: an even stride would see only one phase of
-/// a pattern that repeats every few blocks.
+/// A position in a cell of `width`, evenly scattered by the reciprocal of the plastic number (Roberts 2018): an even
+/// stride would see only one phase of a pattern that repeats every few blocks. Not by the golden ratio: 144 cells in a
+/// day are a Fibonacci number, after which it begins again, and a block of each day would always or never be seen.
 pub(super) fn scattered(cell: Position, width: Position) -> Position {
-    const GOLDEN: Position = 618_034;
-    (cell.rem_euclid(1_000_000) * GOLDEN).rem_euclid(1_000_000) * width / 1_000_000
+    const PLASTIC: Position = 754_878;
+    (cell.rem_euclid(1_000_000) * PLASTIC).rem_euclid(1_000_000) * width / 1_000_000
 }
 
-/// The last slot of the last block that is complete, or of the newest when none is.
-fn last_whole_block(series: &Series) -> Option<Slot> {
+/// The last block that is complete, or the newest when none is.
+fn last_whole_block(series: &Series) -> Option<Block> {
     let newest = series.newest()?;
-    let factor = i64::from(series.factor());
-    let last = (newest + 1).div_euclid(factor) * factor - 1;
-    Some(if last < series.oldest() { newest } else { last })
+    let blocking = series.blocking();
+    let block = blocking.block_of(newest);
+    let (_, first) = series.stored_blocks();
+    Some(if blocking.last_slot(block) == newest || block == first { block } else { block - 1 })
 }
 
-fn mean_of(levels: &Levels) -> f64 {
+fn mean_of(levels: &Levels<'_>) -> f64 {
     let (sum, seen) = levels.present().fold((0.0, 0_u32), |(sum, seen), value| (sum + value, seen + 1));
     sum / f64::from(seen.max(1))
 }
 
-/// A power of two near the mean; 1 when all is zero. Dividing by it is exact.
-fn scale_of(levels: &Levels) -> f64 {
-    let mean = mean_of(levels);
+/// A power of two near `mean`; 1 when all is zero. Dividing by it is exact.
+fn scale_of(mean: f64) -> f64 {
     if mean > f64::MIN_POSITIVE { mean.log2().round().exp2() } else { 1.0 }
-}
-
-fn step_noise(series: &Series, last: Slot, scale: f64) -> Vec<f64> {
-    if series.factor() == 1 {
-        return Vec::new();
-    }
-    let mut noise = Vec::new();
-    for slot in series.oldest_fine()..=last {
-        let (Sample::Value(value), Sample::Value(mean)) = (series.sample(slot), series.block(slot)) else {
-            continue;
-        };
-        if mean > 0.0 {
-            noise.push((value - mean) / scale / (mean / scale).sqrt());
-        }
-    }
-    noise
 }

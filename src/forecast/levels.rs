@@ -1,16 +1,19 @@
-//! The series as the models see it: a dense row of levels (demand over one block), newest last, ending anywhere.
+//! The series as the models see it: a row of levels (mean demand over one block each), newest last, ending anywhere.
 //!
-//! While learning the blocks are those of the series; for a forecast they end with the newest sample. So the features
-//! of both are computed by the same code.
+//! Levels are the blocks of the series themselves; only the newest may be an estimate, where its block is in progress.
+//! So the features of lessons and of forecasts are computed by the same code from the same numbers.
 
 use super::features::AHEAD_DAYS_MAX;
-use super::kernels::{float, running_sums};
+use super::kernels::{Sums, running_sums};
 use crate::calendar::{Offsets, TimeZone};
-use crate::series::{Sample, Series, Slot};
+use crate::series::{Block, Sample, Series, Slot};
 use crate::units::{Span, Timestamp};
 
 /// A position in [`Levels`], or before or after it.
 pub(super) type Position = i64;
+
+/// Days that anyone looks back from a target: the furthest that it may lie ahead, and a week.
+const BACK_DAYS_MAX: usize = 24;
 
 /// In which numbers a model works.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +29,7 @@ impl Space {
     pub(super) fn enter(self, demand: f64) -> f64 {
         match self {
             Self::Linear => demand,
-            Self::Log { offset } => (demand / offset).ln_1p(),
+            Self::Log { offset } => (1.0 + demand / offset).ln(),
         }
     }
 
@@ -34,150 +37,209 @@ impl Space {
     pub(super) fn leave(self, value: f64) -> f64 {
         match self {
             Self::Linear => value.max(0.0),
-            Self::Log { offset } => (value.exp_m1() * offset).max(0.0),
+            Self::Log { offset } => ((value.exp() - 1.0) * offset).max(0.0),
         }
     }
 }
 
-/// Levels on a regular grid with gaps.
-#[derive(Clone, Debug)]
-pub(super) struct Levels {
-    /// NaN for a gap. Never handed out as such.
-    values: Vec<f64>,
-    /// Positions of censored levels, rising.
-    censored: Vec<Position>,
-    sums: Vec<f64>,
-    counts: Vec<u32>,
-    clock: Clock,
+/// Levels on a regular grid with gaps, in units of a scale.
+pub(super) struct Levels<'a> {
+    /// As in the series: NaN for a gap, negative for a lower bound.
+    stored: &'a [f32],
+    /// What stands in for the last of `stored`.
+    newest: Option<f64>,
+    /// One over the scale, a power of two.
+    unit: f64,
+    /// Present in a fit, where windows are many; a forecast adds its few windows up.
+    sums: Option<Sums>,
+    clock: &'a Clock,
+    /// The index of the first of `stored`.
+    first: Block,
 }
 
-/// Where the levels stand in civil time.
-#[derive(Clone, Debug)]
-struct Clock {
-    /// Start of the level at position 0.
+/// Where the blocks of a series stand in civil time.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Clock {
+    /// Start of block 0.
     start: Timestamp,
     block_millis: i64,
     offsets: Offsets,
+    /// Until when the offsets are known.
+    until: Timestamp,
+    /// Blocks in so many days; of use where every local day has 24 hours.
+    days: [Position; BACK_DAYS_MAX],
 }
 
-impl Levels {
-    /// At most `wanted` levels, the newest over the block that ends with the slot `last`.
-    pub(super) fn new(series: &Series, last: Slot, wanted: usize, zone: TimeZone) -> Self {
-        let factor = i64::from(series.factor());
-        let known = usize::try_from((last - series.oldest()).div_euclid(factor) + 1).unwrap_or(0);
-        let n = i64::try_from(wanted.min(known).max(1)).unwrap_or(1);
-        let (mut values, mut censored) = (Vec::with_capacity(usize::try_from(n).unwrap_or(1)), Vec::new());
-        for position in 0..n {
-            values.push(match series.level(last - (n - 1 - position) * factor) {
-                Sample::Gap => f64::NAN,
-                Sample::Value(value) => value,
-                Sample::Censored(value) => {
-                    censored.push(position);
-                    value
-                }
-            });
+impl Clock {
+    /// The clock of a series from its oldest block to `ahead` after its newest.
+    pub(super) fn new(series: &Series, zone: TimeZone, ahead: Span) -> Self {
+        let newest = series.time(series.newest().unwrap_or(0));
+        let until = newest.plus(ahead);
+        let block_millis = series.block_span().millis().cast_signed().max(1);
+        let mut days = [0; BACK_DAYS_MAX];
+        for (slot, n) in days.iter_mut().zip(0..) {
+            *slot = (n * 86_400_000 + block_millis / 2).div_euclid(block_millis);
         }
-        let start = series.time(last - n * factor + 1);
-        let block_millis = series.block_span().millis().cast_signed();
-        let end = series.time(last).plus(Span::from_hours(24 * u64::from(AHEAD_DAYS_MAX)));
-        let (sums, counts) = running_sums(&values);
         Self {
-            values,
-            censored,
-            sums,
-            counts,
-            clock: Clock { start, block_millis, offsets: zone.offsets(start, end) },
+            start: series.time(series.blocking().first_slot(0)),
+            block_millis,
+            offsets: zone.offsets(series.time(series.oldest()), until),
+            until,
+            days,
         }
     }
 
-    /// The same levels in another space.
-    pub(super) fn in_space(&self, space: Space) -> Self {
-        let values: Vec<f64> = self.values.iter().map(|&v| space.enter(v)).collect();
-        let (sums, counts) = running_sums(&values);
-        Self { values, sums, counts, censored: self.censored.clone(), clock: self.clock.clone() }
+    /// Whether it reaches to `at`.
+    pub(super) fn reaches(&self, at: Timestamp) -> bool {
+        at <= self.until
     }
 
-    /// The same levels in units of `unit`.
-    pub(super) fn scaled(mut self, unit: f64) -> Self {
-        for value in self.values.iter_mut().chain(&mut self.sums) {
-            *value /= unit;
+    /// The start of `block`.
+    fn time(&self, block: Block) -> Timestamp {
+        Timestamp::from_millis(self.start.millis().saturating_add(block.saturating_mul(self.block_millis)))
+    }
+
+    /// The slot of `series` with the same local time `days` days before `slot`.
+    pub(super) fn slot_days_before(&self, series: &Series, slot: Slot, days: usize) -> Slot {
+        let n = u32::try_from(days).unwrap_or(0);
+        if self.offsets.is_constant() {
+            let step = i64::from(series.step().seconds());
+            return slot - (i64::from(n) * 86_400 + step / 2).div_euclid(step);
         }
+        series.slot(self.offsets.days_before(series.time(slot), n))
+    }
+
+    /// The block with the same local time `days` days before `block`.
+    fn days_before(&self, block: Block, days: usize) -> Block {
+        if self.offsets.is_constant() {
+            return block - self.days.get(days).copied().unwrap_or(0);
+        }
+        let at = self.offsets.days_before(self.time(block), u32::try_from(days).unwrap_or(0));
+        (at.millis() - self.start.millis() + self.block_millis / 2).div_euclid(self.block_millis)
+    }
+}
+
+impl<'a> Levels<'a> {
+    /// The levels of `series` up to `last`, which is `newest` when that is given.
+    pub(super) fn new(series: &'a Series, clock: &'a Clock, last: Block, newest: Option<f64>) -> Self {
+        let (stored, first) = series.stored_blocks();
+        let n = usize::try_from(last - first + 1).unwrap_or(0).min(stored.len());
+        Self { stored: stored.get(..n).unwrap_or_default(), newest, unit: 1.0, sums: None, clock, first }
+    }
+
+    /// The same levels in units of `scale`, a power of two.
+    pub(super) fn in_units_of(mut self, scale: f64) -> Self {
+        self.unit = scale.recip();
+        self
+    }
+
+    /// The same levels, prepared for many windows.
+    pub(super) fn with_sums(mut self) -> Self {
+        self.sums = Some(running_sums(self.stored, self.unit));
         self
     }
 
     /// The position of the newest level.
     pub(super) fn newest(&self) -> Position {
-        i64::try_from(self.values.len()).unwrap_or(i64::MAX) - 1
+        i64::try_from(self.stored.len()).unwrap_or(i64::MAX) - 1
+    }
+
+    /// The position of `block`.
+    pub(super) const fn position_of(&self, block: Block) -> Position {
+        block - self.first
+    }
+
+    /// The block at `position`.
+    pub(super) const fn block_at(&self, position: Position) -> Block {
+        position + self.first
     }
 
     /// The levels that are present, in time order.
     pub(super) fn present(&self) -> impl Iterator<Item = f64> + '_ {
-        self.values.iter().copied().filter(|v| !v.is_nan())
+        (0..=self.newest()).filter_map(|position| self.reading(position))
     }
 
     /// The share of positions `from ..= to` that is present.
     pub(super) fn coverage(&self, from: Position, to: Position) -> f64 {
-        let width = usize::try_from(to - from + 1).unwrap_or(0);
-        let seen = self.window(from, to).map_or(0, |(_, seen)| seen);
-        if width == 0 { 0.0 } else { f64::from(seen) / float(width) }
+        let width = u32::try_from(to - from + 1).unwrap_or(0);
+        let (_, seen) = self.window(from, to);
+        if width == 0 { 0.0 } else { f64::from(seen) / f64::from(width) }
     }
 
     /// The level at `position`, also when it is only a lower bound.
     pub(super) fn reading(&self, position: Position) -> Option<f64> {
-        let value = self.values.get(usize::try_from(position).ok()?).copied()?;
-        (!value.is_nan()).then_some(value)
+        let stored = *self.stored.get(usize::try_from(position).ok()?)?;
+        if let Some(newest) = self.newest
+            && position == self.newest()
+        {
+            return Some(newest * self.unit);
+        }
+        (!stored.is_nan()).then(|| f64::from(stored.abs()) * self.unit)
     }
 
     /// The level at `position`; a censored one is no value.
     pub(super) fn value(&self, position: Position) -> Option<f64> {
-        if !self.censored.is_empty() && self.censored.binary_search(&position).is_ok() {
-            return None;
+        let stored = *self.stored.get(usize::try_from(position).ok()?)?;
+        if self.newest.is_some() && position == self.newest() {
+            return self.reading(position);
         }
-        self.reading(position)
+        match Sample::unpack(stored) {
+            Sample::Value(value) => Some(value * self.unit),
+            Sample::Gap | Sample::Censored(_) => None,
+        }
     }
 
     /// The mean of what is present among the `width` levels that end with `last`.
     pub(super) fn mean(&self, last: Position, width: Position) -> Option<f64> {
-        let (sum, seen) = self.window(last - width + 1, last)?;
+        let (sum, seen) = self.window(last - width + 1, last);
         (seen > 0).then(|| sum / f64::from(seen))
     }
 
     /// The position with the same local time `days` days before `position`.
-    pub(super) fn days_before(&self, position: Position, days: u32) -> Position {
-        let clock = &self.clock;
-        if clock.offsets.is_constant() {
-            let millis = i64::from(days) * 86_400_000;
-            return position - (millis + clock.block_millis / 2).div_euclid(clock.block_millis);
-        }
-        let at = clock.offsets.days_before(self.time(position), days);
-        (at.millis() - clock.start.millis() + clock.block_millis / 2).div_euclid(clock.block_millis)
+    pub(super) fn days_before(&self, position: Position, days: usize) -> Position {
+        self.clock.days_before(position + self.first, days) - self.first
     }
 
-    /// The start of the level at `position`.
-    pub(super) fn time(&self, position: Position) -> Timestamp {
-        Timestamp::from_millis(
-            self.clock.start.millis().saturating_add(position.saturating_mul(self.clock.block_millis)),
-        )
-    }
-
-    /// The local offsets over the levels and the days ahead.
-    pub(super) fn offsets(&self) -> &Offsets {
-        &self.clock.offsets
+    /// Whether the local day of the level at `position` is a Saturday or Sunday.
+    pub(super) fn is_weekend(&self, position: Position) -> bool {
+        self.clock.offsets.weekday(self.clock.time(position + self.first)).is_weekend()
     }
 
     /// Levels in 24 hours, rounded.
     pub(super) fn day(&self) -> Position {
-        ((86_400_000 + self.clock.block_millis / 2) / self.clock.block_millis).max(1)
+        let [_, day, ..] = self.clock.days;
+        day.max(1)
     }
 
     /// Sum and count over `first ..= last`, cut to what exists.
-    fn window(&self, first: Position, last: Position) -> Option<(f64, u32)> {
-        let from = usize::try_from(first.max(0)).ok()?;
-        let to = usize::try_from(last.min(self.newest()) + 1).ok()?;
-        if to <= from {
-            return None;
+    fn window(&self, first: Position, last: Position) -> (f64, u32) {
+        let from = usize::try_from(first.max(0)).unwrap_or(usize::MAX);
+        let to = usize::try_from(last.min(self.newest()) + 1).unwrap_or(0);
+        if let (Some(sums), None) = (&self.sums, self.newest) {
+            return sums.between(from, to);
         }
-        let sum = self.sums.get(to)? - self.sums.get(from)?;
-        Some((sum, self.counts.get(to)? - self.counts.get(from)?))
+        let ends_in_progress = self.newest.is_some() && to == self.stored.len();
+        let plain = if ends_in_progress { to.saturating_sub(1) } else { to };
+        let (mut sum, mut seen) = (0.0, 0_u32);
+        for stored in self.stored.get(from..plain).unwrap_or_default() {
+            if !stored.is_nan() {
+                sum += f64::from(stored.abs());
+                seen += 1;
+            }
+        }
+        if let Some(newest) = self.newest
+            && ends_in_progress
+            && from < to
+        {
+            sum += newest;
+            seen += 1;
+        }
+        (sum * self.unit, seen)
     }
+}
+
+/// How far ahead the clock of a model must reach: the furthest target, and two days without a refit.
+pub(super) fn clock_ahead(horizon: Span) -> Span {
+    let furthest = Span::from_hours(24 * u64::try_from(AHEAD_DAYS_MAX).unwrap_or(0));
+    Span::from_millis(horizon.millis().min(furthest.millis())).plus(Span::from_hours(48))
 }

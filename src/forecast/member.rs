@@ -38,12 +38,6 @@ pub(super) struct Member {
     errors: [f32; N_LEVELS],
 }
 
-impl Lesson {
-    pub(super) fn row(&self, expert: &Expert) -> &Row {
-        if expert.log { &self.log } else { &self.linear }
-    }
-}
-
 impl Member {
     /// Learns one expert at the knot `ahead` blocks away. Returns it with the centre and size of its forecast for every
     /// lesson, out of sample. `None` when the lessons are too few for the expert.
@@ -58,17 +52,13 @@ impl Member {
         if matches!(expert.rule, Rule::Ridge { .. }) && lessons.len() < RIDGE_LESSONS_MIN {
             return None;
         }
-        let space = expert.space();
-        let half_life = match expert.rule {
-            Rule::Ridge { half_life } => half_life,
-            Rule::Fixed(_) => super::experts::LONG,
-        };
-        let weight = |lesson: &Lesson| 0.5_f64.powf(lesson.age / half_life);
+        let weight = |lesson: &Lesson| lesson.weight(expert);
+        let actual = |lesson: &Lesson| lesson.outcome(expert).actual;
         let (all, without) = match expert.rule {
             Rule::Fixed(rule) => (rule, [rule; super::experts::FOLDS]),
             Rule::Ridge { .. } => fit_ridge(lessons.iter().map(|lesson| {
                 let row = lesson.row(expert);
-                (&row.x, space.enter(lesson.target) - row.base, weight(lesson), lesson.fold)
+                (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
             })),
         };
         let centres: Vec<f64> = lessons
@@ -81,7 +71,7 @@ impl Member {
         let mut sizes = Normal::<SPREADS>::new();
         let (mut sum, mut total) = (0.0, 0.0);
         for (lesson, centre) in lessons.iter().zip(&centres) {
-            let error = (space.enter(lesson.actual) - centre).abs();
+            let error = (actual(lesson) - centre).abs();
             sizes.add(&lesson.row(expert).z, error, weight(lesson));
             sum += error * weight(lesson);
             total += weight(lesson);
@@ -101,7 +91,7 @@ impl Member {
         let mut sample: Vec<(f64, f64)> = lessons
             .iter()
             .zip(&placed)
-            .map(|(lesson, &(centre, size))| ((space.enter(lesson.actual) - centre) / size, weight(lesson)))
+            .map(|(lesson, &(centre, size))| ((actual(lesson) - centre) / size, weight(lesson)))
             .collect();
         member.errors = weighted_quantiles(&mut sample, &LEVELS).map(short);
         let trust = float(lessons.len()) / (float(lessons.len()) + PRIOR_SHAPE_LESSONS);

@@ -1,25 +1,39 @@
 //! Whether a forecast may decide: what its decisions would have cost, against those of simple rivals (DESIGN 12).
 //!
-//! All decisions of the last week are replayed at the lead: the forecast's from experts that were fitted before the
-//! half week they are judged on, the reactive rival's from the newest level, the seasonal one's from yesterday's.
+//! All decisions of the last week are judged at the lead: the forecast's, the reactive rival's from the newest sample,
+//! the seasonal one's from yesterday's. At first they are replayed, with experts that were fitted before the half week
+//! they are judged on; until the next refit those of the model in use are judged as their outcomes come in, so that an
+//! hour costs an hour's decisions. Steps are judged one by one where the series still knows them, else block by block.
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::combine::Evaluation;
 use super::features::Ladder;
-use super::lessons::{Lesson, Material};
+use super::kernels::{count, float, ratio, short};
+use super::lessons::Material;
 use super::levels::Position;
-use super::model::{Knot, fit_knot};
+use super::model::Model;
 use super::quantiles::Quantiles;
-use crate::calendar::TimeZone;
-use crate::series::Series;
-use crate::units::{CapacityPerReplica, Share, Span};
+use super::view::{Sight, View};
+use crate::series::{Sample, Series, Slot};
+use crate::units::{CapacityPerReplica, Share, Span, replicas_ceil};
 
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
 
-/// Decisions in each half of the judged time; more do not change the verdict.
+/// Parts of the judged time, for each of which experts are fitted to what was known before it.
+const PARTS: Position = 2;
+
+/// Decisions on blocks in each part of the judged time; more do not change the verdict.
 const DECISIONS_MAX: Position = 336;
+
+/// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
+/// minutes each day.
+const STRIDE: usize = 3;
+
+/// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
+const SPAN_SECONDS: i64 = 4 * 3600;
 
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
@@ -29,6 +43,10 @@ const GAIN: f64 = 0.02;
 
 /// Skill under which trust is lost at once.
 const LOSE: f64 = -0.02;
+
+/// By how much a forecast that knows nothing may seem nearer than the present or the mean, by chance: white noise and
+/// random walks stay within 1 % of their better one over a week, so that 3 % leave them clearly below [`LOSE`].
+const NOISE: f64 = 0.03;
 
 /// A missing replica never counts more than this many idle ones.
 const MISSING_WEIGHT_MAX: f64 = 1000.0;
@@ -49,14 +67,17 @@ pub struct TrustQuestion {
 /// How well the forecast decided.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
-    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper.
+    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; never more than
+    /// `knows`.
     pub skill: f64,
+    /// `1 - 1.03 error / error of the better of the newest demand and the mean of the last day`: at most 0 for noise.
+    pub knows: f64,
     /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,
 }
 
 impl Trust {
-    const UNMEASURED: Self = Self { skill: 0.0, decisions: 0 };
+    pub(super) const UNMEASURED: Self = Self { skill: 0.0, knows: 0.0, decisions: 0 };
 
     /// The skill, if any was measured.
     pub fn measured(self) -> Option<f64> {
@@ -92,93 +113,213 @@ impl TrustState {
     }
 }
 
-/// Replays the decisions of the last week, or of half of a shorter history. Unmeasured under four days.
-pub(super) fn measure(series: &Series, zone: TimeZone, question: &TrustQuestion) -> Trust {
-    let Some(material) = Material::new(series, zone) else { return Trust::UNMEASURED };
-    let end = material.linear.newest();
-    let day = material.linear.day();
-    let judged = (DAYS * day).min((end + 1) / 2);
-    let block = series.block_span().millis().max(1);
-    let blocks = Position::try_from(question.lead.millis().div_ceil(block)).unwrap_or(day);
-    let ahead = blocks.clamp(1, day);
-    let mut costs = Costs::new(question, material.scale);
-    for (from, to) in [(end - judged, end - judged / 2), (end - judged / 2, end)] {
-        let rung = material.rung(from);
-        if rung < Ladder::Daily {
-            return Trust::UNMEASURED;
-        }
-        let lessons = material.lessons(&material.origins(from, rung), ahead);
-        let knot = fit_knot(ahead, rung, &lessons, material.level, &mut Evaluation::default());
-        let stride = ((to - from) / DECISIONS_MAX).max(1);
-        let mut position = from + 1;
-        while position + ahead <= to {
-            if let Some(lesson) =
-                material.origin(position, rung).and_then(|o| material.lesson(position, &o, ahead, rung))
-            {
-                costs.add(&knot, &material, &lesson, ahead);
-            }
-            position += stride;
-        }
-    }
-    costs.verdict()
+/// The costs of the decisions of the last week, in replica-steps: of the forecast, the reactive and the seasonal rival.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    question: TrustQuestion,
+    /// The newest slot whose demand was judged.
+    judged: Slot,
+    spans: VecDeque<Costs>,
 }
 
-/// Costs in replica-steps, of the forecast and its two rivals.
+#[derive(Clone, Copy, Debug)]
 struct Costs {
-    capacity: f64,
-    scale: f64,
-    unserved: Share,
-    headroom: f64,
-    missing_weight: f64,
-    sums: [f64; 3],
-    decisions: usize,
+    /// Which span since the epoch.
+    span: i64,
+    /// Of the forecast, the reactive and the seasonal rival, in replica-steps.
+    sums: [f32; 3],
+    /// Absolute errors of the forecast's median, the newest demand and the mean of the last day.
+    errors: [f32; 3],
+    decisions: f32,
 }
 
-impl Costs {
-    fn new(question: &TrustQuestion, scale: f64) -> Self {
-        let share = question.unserved.get();
-        let missing_weight = if share > 0.0 {
-            ((1.0 - share) / share).clamp(0.0, MISSING_WEIGHT_MAX)
+/// One decision and what came of it, in demand.
+struct Outcome {
+    /// What each policy wanted: the forecast's capacity, the newest demand, yesterday's.
+    wanted: [f64; 3],
+    /// The forecast's median, the newest demand, the mean of the last day.
+    said: [f64; 3],
+    actual: f64,
+    /// Steps that it stands for.
+    steps: f64,
+}
+
+impl Ledger {
+    /// Replays the decisions of the last week, or of half of a shorter history. `None` under four days.
+    pub(super) fn replay(sight: Sight<'_>, question: &TrustQuestion) -> Option<Self> {
+        let material = Material::new(sight.series, sight.clock, &sight.model.shape)?;
+        let end = material.levels.newest();
+        let judged = (DAYS * material.levels.day()).min((end + 1) / 2);
+        let mut ledger = Self { question: *question, judged: sight.series.newest()?, spans: VecDeque::new() };
+        let start = end - judged;
+        for part in 0..PARTS {
+            let span = (start + judged * part / PARTS, start + judged * (part + 1) / PARTS);
+            ledger.replay_part(sight, &material, span)?;
+        }
+        Some(ledger)
+    }
+
+    /// Judges the decisions on what came after the position `from` and not after `to`, of experts fitted at `from`.
+    /// `None` where less than two days were known.
+    fn replay_part(
+        &mut self,
+        sight: Sight<'_>,
+        material: &Material<'_>,
+        (from, to): (Position, Position),
+    ) -> Option<()> {
+        let Sight { model, series, clock } = sight;
+        let (levels, blocking) = (&material.levels, series.blocking());
+        let steps = ahead(series, &self.question);
+        let day = levels.day();
+        let blocks = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() - 1);
+        let blocks = blocks.div_euclid(blocking.factor()).clamp(1, day);
+        let mut knots = vec![1, blocks, blocks + 1];
+        knots.dedup();
+        let mut fitted = Model::of_material(material, from, &knots, model.shape);
+        fitted.bound = model.bound;
+        if fitted.rung < Ladder::Daily {
+            return None;
+        }
+        // Steps are judged where a day of steps before them is known, for the shape of their blocks.
+        let newest = series.newest()?;
+        let fine = if blocking.factor() == 1 {
+            to + 1
         } else {
-            MISSING_WEIGHT_MAX
+            let first = series.oldest_fine() + newest - clock.slot_days_before(series, newest, 1);
+            levels.position_of(blocking.block_of(first) + 1)
         };
-        Self {
-            capacity: question.capacity.get(),
-            scale,
-            unserved: question.unserved,
-            headroom: question.utilization.get().max(0.01),
-            missing_weight,
-            sums: [0.0; 3],
-            decisions: 0,
+        let stride = ((to - from) / DECISIONS_MAX).max(1);
+        let mut target = from + blocks + 1;
+        while target < fine.min(to + 1) {
+            self.add_block(series, material, &fitted, (target - blocks, blocks, stride * blocking.factor()));
+            target += stride;
         }
+        let sight = Sight { model: &fitted, ..sight };
+        let first = blocking.first_slot(levels.block_at((from + 1).max(fine)));
+        for slot in (first..=blocking.last_slot(levels.block_at(to))).step_by(STRIDE) {
+            self.add_step(sight, slot, steps, STRIDE);
+        }
+        Some(())
     }
 
-    fn add(&mut self, knot: &Knot, material: &Material, lesson: &Lesson, ahead: Position) {
-        let levels = &material.linear;
-        let Some(now) = levels.reading(lesson.origin) else { return };
-        let yesterday = levels.value(levels.days_before(lesson.origin + ahead, 1)).unwrap_or(now);
-        let quantiles = knot.quantiles(&lesson.linear, &lesson.log);
-        let Some(quantiles) = Quantiles::new(quantiles.map(|q| (q * self.scale).min(1e300))) else { return };
-        let wanted = [
-            quantiles.capacity_for_unserved(self.unserved),
-            now * self.scale / self.headroom,
-            yesterday * self.scale / self.headroom,
-        ];
-        let actual = lesson.actual * self.scale;
-        for (sum, wanted) in self.sums.iter_mut().zip(wanted) {
-            let replicas = crate::units::replicas_ceil(wanted / self.capacity).as_f64();
-            let missing = (actual / self.capacity - replicas).max(0.0);
-            *sum += replicas + self.missing_weight * missing;
-        }
-        self.decisions += 1;
+    /// Whether these are the costs asked about.
+    pub(super) fn answers(&self, question: &TrustQuestion) -> bool {
+        self.question == *question
     }
 
-    fn verdict(&self) -> Trust {
-        let [cost, reactive, seasonal] = self.sums;
-        let best = reactive.min(seasonal);
-        if self.decisions == 0 || best <= 0.0 || self.decisions < DECISIONS_MIN {
+    /// Judges the decisions whose outcome has come in since the last time.
+    pub(super) fn judge(&mut self, sight: Sight<'_>) {
+        let Some(newest) = sight.series.newest() else { return };
+        let steps = ahead(sight.series, &self.question);
+        for target in (self.judged + 1).max(sight.series.oldest_fine())..=newest {
+            self.add_step(sight, target, steps, 1);
+        }
+        self.judged = newest;
+    }
+
+    /// The skill over the last seven days.
+    pub(super) fn verdict(&self) -> Trust {
+        let (mut sums, mut errors) = ([0.0; 3], [0.0; 3]);
+        let mut decisions = 0.0;
+        for costs in &self.spans {
+            for (sum, cost) in sums.iter_mut().zip(costs.sums).chain(errors.iter_mut().zip(costs.errors)) {
+                *sum += f64::from(cost);
+            }
+            decisions += f64::from(costs.decisions);
+        }
+        let [cost, reactive, seasonal] = sums;
+        let [error, present, level] = errors;
+        let (cheapest, nearest) = (reactive.min(seasonal), present.min(level));
+        let decisions = count(decisions);
+        if cheapest <= 0.0 || decisions < DECISIONS_MIN {
             return Trust::UNMEASURED;
         }
-        Trust { skill: 1.0 - cost / best, decisions: self.decisions }
+        let knows = 1.0 - if nearest > 0.0 { (1.0 + NOISE) * error / nearest } else { 1.0 };
+        Trust { skill: (1.0 - cost / cheapest).min(knows), knows, decisions }
     }
+
+    /// The decision for the slot `target`, `steps` before it.
+    fn add_step(&mut self, sight: Sight<'_>, target: Slot, steps: usize, stride: usize) {
+        let Sight { series, clock, .. } = sight;
+        let origin = target - Slot::try_from(steps).unwrap_or(0);
+        let Sample::Value(actual) = series.sample(target) else { return };
+        let Some(now) = series.sample(origin).reading() else { return };
+        let Some(view) = View::new(sight, origin) else { return };
+        let Some(quantiles) = view.steps(steps, steps).pop() else { return };
+        let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(now);
+        let outcome = Outcome {
+            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
+            said: [quantiles.at(0.5).get(), now, view.level()],
+            actual,
+            steps: float(stride),
+        };
+        self.add(series, target, &outcome);
+    }
+
+    /// The decision for a whole block, from another: of the (position of the origin, blocks ahead, steps it stands
+    /// for).
+    fn add_block(
+        &mut self,
+        series: &Series,
+        material: &Material<'_>,
+        model: &Model,
+        (position, ahead, steps): (Position, Position, Position),
+    ) {
+        let levels = &material.levels;
+        let Some(origin) = material.origin(position, model.rung) else { return };
+        let Some(lesson) = material.lesson(position, &origin, ahead, model.rung) else { return };
+        let Some(knot) = model.knots.iter().find(|knot| knot.ahead == ahead) else { return };
+        let scale = material.scale;
+        let raw = knot.quantiles(&lesson.rows).map(|q| (q * scale).min(model.bound));
+        let Some(quantiles) = Quantiles::new(raw) else { return };
+        let now = levels.reading(position).unwrap_or(0.0) * scale;
+        let yesterday =
+            levels.value(levels.days_before(position + ahead, 1)).map_or(now, |level| level * scale);
+        let outcome = Outcome {
+            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
+            said: [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale],
+            actual: lesson.actual() * scale,
+            steps: ratio(steps, 1),
+        };
+        self.add(series, series.blocking().last_slot(levels.block_at(position + ahead)), &outcome);
+    }
+
+    fn add(&mut self, series: &Series, target: Slot, outcome: &Outcome) {
+        let Outcome { wanted: [forecast, now, yesterday], said, actual, steps } = outcome;
+        let TrustQuestion { capacity, unserved, utilization, lead: _ } = self.question;
+        let (capacity, headroom) = (capacity.get(), utilization.get().max(0.01));
+        let missing_weight = missing_weight(unserved);
+        let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
+        if self.spans.back().is_none_or(|last| last.span != span) {
+            let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
+            self.spans.push_back(Costs { span, sums: [0.0; 3], errors: [0.0; 3], decisions: 0.0 });
+            self.spans.retain(|costs| costs.span > oldest);
+        }
+        let Some(costs) = self.spans.back_mut() else { return };
+        for (sum, wanted) in costs.sums.iter_mut().zip([*forecast, now / headroom, yesterday / headroom]) {
+            let replicas = replicas_ceil(wanted / capacity).as_f64();
+            let missing = (actual / capacity - replicas).max(0.0);
+            *sum += short(steps * (replicas + missing_weight * missing));
+        }
+        for (sum, said) in costs.errors.iter_mut().zip(said) {
+            *sum += short(steps * (said - actual).abs());
+        }
+        costs.decisions += 1.0;
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<Costs>()
+    }
+}
+
+/// Steps from the newest sample to the one that a replica asked for now serves: it arrives a step after that sample,
+/// and the lead later.
+fn ahead(series: &Series, question: &TrustQuestion) -> usize {
+    series.step().steps_covering(question.lead) + 1
+}
+
+fn missing_weight(unserved: Share) -> f64 {
+    let share = unserved.get();
+    if share > 0.0 { ((1.0 - share) / share).clamp(0.0, MISSING_WEIGHT_MAX) } else { MISSING_WEIGHT_MAX }
 }

@@ -1,0 +1,67 @@
+//! What cannot be foreseen earns no trust.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LEADS: [Span; 3] = [Span::from_minutes(1), Span::from_minutes(3), Span::from_minutes(10)];
+
+/// Values of mean 1000 that have nothing to do with each other.
+fn white(n: usize, size: f64, dice: &mut Dice) -> Vec<f64> {
+    (0..n).map(|_| 1000.0 * (1.0 + size * dice.normal()).max(0.0)).collect()
+}
+
+/// Values of which each differs from the one before by a random share.
+fn walk(n: usize, size: f64, dice: &mut Dice) -> Vec<f64> {
+    let mut at: f64 = 0.0;
+    (0..n)
+        .map(|_| {
+            at = (at + size * dice.normal()).clamp(-2.0, 2.0);
+            1000.0 * at.exp()
+        })
+        .collect()
+}
+
+/// The state of trust that stood before, after a day of hourly measurements.
+fn after_a_day(values: &[f64], asked: &TrustQuestion, before: TrustState) -> TrustState {
+    let known = values.len() - 1440;
+    let mut forecaster = learned(&values[..known]);
+    let mut state = before;
+    for (n, value) in values.iter().enumerate().skip(known) {
+        forecaster.observe(minute(n), Some(*value), false);
+        if n % 60 == 59 {
+            state = state.update(forecaster.trust(asked).measured());
+        }
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn white_noise_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.02_f64..0.3, which in 0_usize..3) {
+        let values = white(8 * 1440, size, &mut Dice::new(seed));
+        for unserved in ["0.1%", "1%"] {
+            let state = after_a_day(&values, &question(LEADS[which], unserved), TrustState::earned(Some(1.0)));
+            prop_assert!(!state.trusted);
+        }
+    }
+
+    #[test]
+    fn a_random_walk_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.002_f64..0.03, which in 0_usize..3) {
+        let values = walk(8 * 1440, size, &mut Dice::new(seed));
+        for unserved in ["0.1%", "1%"] {
+            let state = after_a_day(&values, &question(LEADS[which], unserved), TrustState::earned(Some(1.0)));
+            prop_assert!(!state.trusted);
+        }
+    }
+}
+
+#[test]
+fn a_smooth_day_keeps_trust() {
+    let mut dice = Dice::new(3);
+    let values: Vec<f64> = (0..9 * 1440).map(|n| 5.0 * day(n) * (1.0 + 0.01 * dice.normal())).collect();
+    let state = after_a_day(&values, &question(LEADS[2], "1%"), TrustState::earned(Some(1.0)));
+    assert!(state.trusted);
+}
