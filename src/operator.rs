@@ -159,6 +159,8 @@ async fn work(
     }
     synced.send_replace(true);
     let sources = tokio::spawn(sources::run(Arc::clone(&ctx), stop.clone()));
+    let told = tokio::spawn(sources::status::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
     fleet::run(ctx, leadership, beat, stop).await;
     sources.abort();
+    told.abort();
 }
