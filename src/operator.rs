@@ -12,6 +12,7 @@
 //! | [`signal`] | one metric: its reading and its forecaster |
 //! | [`fleet`] | a task for each autoscaler |
 //! | [`floors`] | the finalizer that gives an HPA its own minimum back |
+//! | [`restore`] | all of them at once, before the operator is removed |
 //! | [`sources`], [`checkpoint`] | MetricSource to pool; what forecasters keep |
 //! | [`status`], [`report`] | what people are told |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
@@ -29,6 +30,7 @@ pub mod lease;
 pub mod pace;
 pub mod protocol;
 pub mod report;
+pub mod restore;
 pub mod signal;
 pub mod sources;
 pub mod status;
@@ -159,6 +161,8 @@ async fn work(
     }
     synced.send_replace(true);
     let sources = tokio::spawn(sources::run(Arc::clone(&ctx), stop.clone()));
+    let told = tokio::spawn(sources::status::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
     fleet::run(ctx, leadership, beat, stop).await;
     sources.abort();
+    told.abort();
 }

@@ -33,6 +33,6 @@ pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,
 };
 pub use status::{
-    DecisionStatus, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus,
+    DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus,
     PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };

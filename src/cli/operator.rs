@@ -1,4 +1,4 @@
-//! `foresail operator`: the operator in a cluster.
+//! `foresail operator`: the operator in a cluster, or, once, the clearing up before it is removed.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::edge::client;
 use crate::edge::clock::SystemClock;
+use crate::operator::restore::Restored;
 use crate::operator::{self, Settings};
 use crate::telemetry::logs::{self, Format};
 use crate::units::Span;
@@ -36,6 +37,9 @@ pub struct OperatorArgs {
     /// Namespaces to watch; all when left out.
     #[arg(long, value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// Give every raised HPA floor back, then exit: for the removal of the operator, whose Lease it takes.
+    #[arg(long)]
+    restore_floors: bool,
     /// Format of the log on standard output.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -70,6 +74,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         lease_namespace,
         identity,
         watch_namespaces,
+        restore_floors,
         log_format,
         log,
     } = args;
@@ -87,14 +92,34 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         identity: format!("{identity}_{}", std::process::id()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if restore_floors {
+        return runtime.block_on(restore(settings));
+    }
     runtime.block_on(serve(settings, listen))?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Exit code 1 when a floor stays raised, with the reason in the log.
+async fn restore(settings: Settings) -> anyhow::Result<ExitCode> {
+    let client = reach().await?;
+    let Restored { done, failed } =
+        operator::restore::restore_floors(&settings, &client, Arc::new(SystemClock)).await?;
+    for sentence in &done {
+        tracing::info!("{sentence}");
+    }
+    for sentence in &failed {
+        tracing::error!("{sentence}");
+    }
+    tracing::info!(restored = done.len(), failed = failed.len(), "no floor is raised but those that failed");
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn reach() -> anyhow::Result<kube::Client> {
+    client::connect().await.context("the cluster could not be reached: set KUBECONFIG, or run in a pod")
+}
+
 async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
-    let client = client::connect()
-        .await
-        .context("the cluster could not be reached: set KUBECONFIG, or run in a pod")?;
+    let client = reach().await?;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("`{listen}` could not be bound"))?;

@@ -24,8 +24,11 @@ const ANSWERS_MAX: usize = 100_000;
 /// The sources by name.
 #[derive(Debug, Default)]
 pub struct SourcePool {
-    sources: RwLock<HashMap<String, Arc<Source>>>,
+    sources: RwLock<HashMap<String, Known>>,
 }
+
+/// A source, or why it cannot be used.
+type Known = Result<Arc<Source>, String>;
 
 #[derive(Debug)]
 struct Source {
@@ -33,6 +36,7 @@ struct Source {
     client: SourceClient,
     answers: Mutex<Answers>,
     falls: Mutex<HashMap<Step, FallWatch>>,
+    answered: Mutex<Option<Timestamp>>,
 }
 
 /// The answers of the last minute. A cell is filled by the first who asks; the others wait for it.
@@ -79,12 +83,18 @@ impl SourcePool {
         let name = settings.name.clone();
         match SourceClient::new(settings.clone()) {
             Ok(client) => {
-                let source = Source { settings, client, answers: Mutex::default(), falls: Mutex::default() };
-                self.write(|sources| sources.insert(name, Arc::new(source)));
+                let source = Source {
+                    settings,
+                    client,
+                    answers: Mutex::default(),
+                    falls: Mutex::default(),
+                    answered: Mutex::default(),
+                };
+                self.write(|sources| sources.insert(name, Ok(Arc::new(source))));
                 Ok(())
             }
             Err(error) => {
-                self.remove(&name);
+                self.refuse(&name, error.to_string());
                 Err(error)
             }
         }
@@ -95,9 +105,33 @@ impl SourcePool {
         self.write(|sources| sources.remove(name));
     }
 
+    /// As `remove`; whoever asks it from now on is told `problem`.
+    pub fn refuse(&self, name: &str, problem: String) {
+        self.write(|sources| sources.insert(name.to_owned(), Err(problem)));
+    }
+
+    /// Why the source cannot be used, if it was refused.
+    pub fn problem(&self, name: &str) -> Option<String> {
+        self.known(name).and_then(Result::err)
+    }
+
+    /// The instant of the last query that the source gave an answer to, be it a number or that there is none.
+    pub fn answered_at(&self, name: &str) -> Option<Timestamp> {
+        self.source(name).and_then(|source| *locked(&source.answered))
+    }
+
+    /// Asks the source for the number one at `now`.
+    pub async fn probe(&self, name: &str, now: Timestamp) -> Answer {
+        let Some(source) = self.source(name) else { return self.no_source(name) };
+        let query = InstantQuery { promql: "vector(1)".to_owned(), at: now, max_age: KEEP };
+        let answer = source.client.instant(&query).await;
+        source.note(now, &answer);
+        answer
+    }
+
     /// The answer of `source` to `query` at the latest multiple of `tick` that is not after `query.at`.
     pub async fn instant(&self, source: &str, query: &InstantQuery, tick: Step) -> Answer {
-        let Some(source) = self.source(source) else { return Answer::absent(Absence::SourceNotAllowed) };
+        let Some(source) = self.source(source) else { return self.no_source(source) };
         let InstantQuery { promql, at, max_age } = query;
         let query = InstantQuery { promql: promql.clone(), at: at.floor_to(tick), max_age: *max_age };
         let cell = locked(&source.answers).cell(&query);
@@ -131,11 +165,20 @@ impl SourcePool {
     }
 
     fn source(&self, name: &str) -> Option<Arc<Source>> {
+        self.known(name).and_then(Result::ok)
+    }
+
+    fn known(&self, name: &str) -> Option<Known> {
         self.sources.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    fn no_source(&self, name: &str) -> Answer {
+        let answer = Answer::absent(Absence::SourceNotAllowed);
+        Answer { note: self.problem(name).or(answer.note), ..answer }
+    }
+
     /// The replaced source is dropped after the lock is released.
-    fn write<T>(&self, change: impl FnOnce(&mut HashMap<String, Arc<Source>>) -> T) -> T {
+    fn write<T>(&self, change: impl FnOnce(&mut HashMap<String, Known>) -> T) -> T {
         change(&mut self.sources.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -143,6 +186,7 @@ impl SourcePool {
 impl Source {
     async fn ask(&self, query: &InstantQuery, tick: Step) -> Answer {
         let answer = self.client.instant(query).await;
+        self.note(query.at, &answer);
         // A partial answer is not a fall of the source's series: it says itself that it is too low.
         if let Reading::Value { value, partial: false, .. } = answer.reading {
             let mut falls = locked(&self.falls);
@@ -153,6 +197,18 @@ impl Source {
             );
         }
         answer
+    }
+
+    /// A number that is missing or of no use is an answer too; silence, a refusal and nonsense are none.
+    fn note(&self, at: Timestamp, answer: &Answer) {
+        let silent = matches!(
+            answer.reading,
+            Reading::Absent(Absence::Unreachable | Absence::SourceError | Absence::Malformed)
+        );
+        if !silent {
+            let mut answered = locked(&self.answered);
+            *answered = (*answered).max(Some(at));
+        }
     }
 }
 

@@ -330,13 +330,35 @@ async fn a_source_is_replaced_and_removed_at_once() {
     pool.set(settings(&new.url)).unwrap();
     assert_eq!(pool.instant("main", &query(), tick).await.reading, GOOD_READING);
     assert!(pool.set(settings("nonsense")).is_err());
-    assert_eq!(
-        pool.instant("main", &query(), tick).await.reading,
-        Reading::Absent(Absence::SourceNotAllowed)
-    );
+    let Answer { reading, note } = pool.instant("main", &query(), tick).await;
+    assert_eq!(reading, Reading::Absent(Absence::SourceNotAllowed));
+    assert_eq!(note, pool.problem("main"));
+    assert!(note.unwrap().starts_with("metric source `main`: url: "));
     pool.set(settings(&new.url)).unwrap();
     pool.remove("main");
     assert_eq!(pool.history("main", &two_days()).await.unwrap_err().absence(), Absence::SourceNotAllowed);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_number_is_an_answer_and_silence_is_none() {
+    let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    for (reply, answers) in [
+        (json(GOOD), true),
+        (json(empty), true),
+        (http("401 Unauthorized", "", ""), false),
+        (json("<html>"), false),
+        (Reply::Hang, false),
+    ] {
+        let timeout = if matches!(reply, Reply::Hang) { HASTY } else { PATIENT };
+        let server = Server::start(vec![reply]).await;
+        let pool = SourcePool::new();
+        pool.set(SourceSettings { timeout, ..settings(&server.url) }).unwrap();
+        assert_eq!(pool.answered_at("main"), None);
+        let now = query().at;
+        pool.probe("main", now).await;
+        assert_eq!(pool.answered_at("main"), answers.then_some(now));
+        assert!(server.requests()[0].contains("query=vector%281%29"));
+    }
 }
 
 #[tokio::test]

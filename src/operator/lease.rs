@@ -31,6 +31,8 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(2);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// One call to the Lease. Short, so that one lost packet does not cost the leadership.
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
+/// A seized Lease outlives its holder this long: time to remove the operator's Deployment. The most that is believed.
+const SEIZED_FOR: Duration = Duration::from_mins(1);
 /// A Lease that claims to stand for longer is garbage.
 const BELIEVABLE_SECONDS: std::ops::RangeInclusive<i32> = 1..=60;
 /// The epoch of a new Lease counts seconds from here (2025-01-01T00:00:00Z): a Lease that is deleted and made anew
@@ -98,6 +100,8 @@ pub struct Elector {
     seen: Option<Seen>,
     /// The epoch we hold.
     epoch: Option<i32>,
+    /// How long what we write into the Lease stands.
+    stands_for: Duration,
     /// The last loop's beat, for `/readyz`.
     beat: watch::Sender<Option<Instant>>,
 }
@@ -112,12 +116,31 @@ impl Elector {
         let (published, reader) = watch::channel(Leadership::Standby { holder: None });
         let api = Api::namespaced(client, &settings.namespace);
         let beat = watch::Sender::new(None);
-        (Self { api, settings, clock, published, seen: None, epoch: None, beat }, reader)
+        let stands_for = LEASE_DURATION;
+        (Self { api, settings, clock, published, seen: None, epoch: None, stands_for, beat }, reader)
     }
 
     /// When the loop last had an answer from the API server.
     pub fn beats(&self) -> watch::Receiver<Option<Instant>> {
         self.beat.subscribe()
+    }
+
+    /// For the removal of the operator: takes the Lease from whoever holds it, under the next epoch: the holder stops at its next renewal, 2 s later, and
+    /// a write that it began has ended after [`LEASE_DURATION`]. Gives whether there was a holder to wait for.
+    ///
+    /// # Errors
+    /// When the Lease cannot be read or written.
+    pub async fn seize(&mut self) -> Result<bool, CallError> {
+        let began = Instant::now();
+        let found = within(CALL_DEADLINE, self.api.get_opt(&self.settings.name)).await?;
+        let spec = found.as_ref().and_then(|lease| lease.spec.as_ref());
+        let held = spec.and_then(|spec| spec.holder_identity.as_ref()).is_some_and(|name| !name.is_empty());
+        let transitions = spec.and_then(|spec| spec.lease_transitions).filter(|n| *n >= 0);
+        let epoch = transitions.map_or_else(|| self.first_epoch(), |n| n.saturating_add(1));
+        self.stands_for = SEIZED_FOR;
+        let leadership = self.take(found, epoch, began).await?;
+        self.publish(leadership);
+        Ok(held)
     }
 
     /// Stands for election until `stop`, then gives the Lease back.
@@ -240,7 +263,7 @@ impl Elector {
             .unwrap_or_else(|| now.clone());
         let spec = LeaseSpec {
             holder_identity: Some(self.settings.identity.clone()),
-            lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.stands_for.as_secs()).ok(),
             lease_transitions: Some(epoch),
             acquire_time: Some(acquired),
             renew_time: Some(now),

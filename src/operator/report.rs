@@ -12,7 +12,8 @@ use super::context::Context;
 use super::protocol::Outcome;
 use super::signal::Signal;
 use crate::api::{
-    ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus,
+    EffectiveMode, ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler,
+    PredictiveAutoscalerStatus,
 };
 use crate::decide::Decision;
 use crate::edge::clock::to_jiff;
@@ -147,7 +148,7 @@ pub fn events(
     }
     let desired_before =
         object.status.as_ref().and_then(|status| status.replicas.as_ref()).map(|one| one.desired);
-    let dry_run = status.effective_mode == Some(crate::api::Mode::DryRun);
+    let dry_run = status.effective_mode == Some(EffectiveMode::DryRun);
     if dry_run && desired_before.is_some_and(|before| before != Some(decision.desired.get())) {
         emit(Severity::Normal, "WouldScale", "DryRun", decision.summary());
     }

@@ -1,5 +1,7 @@
 //! Metric sources: from the custom resource and its Secrets to the pool.
 
+pub mod status;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +21,12 @@ const CHANGED_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the pool as the sources say, until `stop`.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let mut known: Vec<(String, Option<String>)> = Vec::new();
+    let mut known: Vec<(String, String)> = Vec::new();
     let mut looked = tokio::time::Instant::now() - LOOK_EVERY;
     while !stop.is_cancelled() {
         let state = ctx.sources.state();
-        let mut now_known: Vec<(String, Option<String>)> =
-            state.iter().map(|source| (source.name_any(), source.resource_version())).collect();
+        let mut now_known: Vec<(String, String)> =
+            state.iter().map(|source| (source.name_any(), version(source))).collect();
         now_known.sort();
         if now_known != known || looked.elapsed() >= LOOK_EVERY {
             for (gone, _) in
@@ -45,6 +47,12 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     }
 }
 
+/// Changes with the spec of a source, and not with its status.
+pub fn version(source: &MetricSource) -> String {
+    let generation = source.metadata.generation.unwrap_or_default();
+    format!("{}/{generation}", source.metadata.uid.as_deref().unwrap_or_default())
+}
+
 /// Puts one source into the pool; one that cannot be used is taken out, and its autoscalers say so.
 pub async fn apply(ctx: &Context, source: &MetricSource) {
     let name = source.name_any();
@@ -54,7 +62,7 @@ pub async fn apply(ctx: &Context, source: &MetricSource) {
     };
     if let Err(problem) = outcome {
         tracing::warn!(source = name, problem, "a metric source cannot be used");
-        ctx.pool.remove(&name);
+        ctx.pool.refuse(&name, problem);
     }
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::{
-    self, DecisionStatus, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus,
+    DecisionStatus, EffectiveMode, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus,
     SpendStatus, StageStatus, limits,
 };
 use crate::decide::{Absence, Decision, Stage, Standing};
@@ -133,7 +133,7 @@ pub fn absence_reason(absence: Absence) -> &'static str {
 }
 
 /// What to do about an absence whose words do not say it.
-fn remedy(absence: Absence) -> Option<&'static str> {
+pub fn remedy(absence: Absence) -> Option<&'static str> {
     match absence {
         Absence::Unreachable => Some("see why the MetricSource does not answer, or raise its timeout"),
         Absence::SourceError => Some("try the query on the MetricSource itself"),
@@ -207,14 +207,9 @@ pub fn of_decision(
     old: &PredictiveAutoscalerStatus,
 ) -> PredictiveAutoscalerStatus {
     let now = decision.at;
-    let mode = match policy.mode {
-        Mode::DryRun => api::Mode::DryRun,
-        Mode::Floor => api::Mode::Floor,
-        Mode::Active => api::Mode::Active,
-    };
     PredictiveAutoscalerStatus {
         observed_generation: old.observed_generation,
-        effective_mode: Some(mode),
+        effective_mode: Some(effective_mode(policy, now)),
         conditions: old.conditions.clone(),
         replicas: Some(ReplicaStatus {
             asked: Some(decision.asked.get()),
@@ -245,6 +240,17 @@ pub fn of_decision(
         ),
         decision: Some(decision_status(decision)),
         memory: serde_json::to_value(memory).ok(),
+    }
+}
+
+/// In DryRun nothing is written anyway, so that there is nothing to pause.
+fn effective_mode(policy: &Policy, now: Timestamp) -> EffectiveMode {
+    let paused = policy.pause.as_ref().is_some_and(|pause| now < pause.until);
+    match policy.mode {
+        Mode::DryRun => EffectiveMode::DryRun,
+        Mode::Floor | Mode::Active if paused => EffectiveMode::Paused,
+        Mode::Floor => EffectiveMode::Floor,
+        Mode::Active => EffectiveMode::Active,
     }
 }
 

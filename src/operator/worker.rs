@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, Resource as _};
 use tokio::sync::watch;
 
 use super::acts::TickActs;
@@ -15,6 +15,7 @@ use super::lease::Leadership;
 use super::protocol::{Outcome, actuate};
 use super::report;
 use super::signal::{Known, Moment, Query, Signal};
+use super::sources;
 use super::status::{self, Surroundings};
 use crate::api::{
     self, FieldError, MetricSource, MetricType, PredictiveAutoscaler, PredictiveAutoscalerStatus,
@@ -84,8 +85,7 @@ impl Worker {
     fn plan_for(&mut self, object: &PredictiveAutoscaler) -> Result<(), Vec<FieldError>> {
         let asked = api::metric_queries(&object.spec, &self.namespace);
         let sources: Vec<_> = asked.iter().map(|query| self.ctx.source(&query.source)).collect();
-        let versions =
-            sources.iter().map(|source| source.as_ref().and_then(|one| one.resource_version())).collect();
+        let versions = sources.iter().map(|source| source.as_deref().map(sources::version)).collect();
         let fingerprint = (object.metadata.generation.unwrap_or_default(), versions);
         if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
             return Ok(());

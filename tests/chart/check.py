@@ -136,7 +136,7 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
             problems.append(f"secrets beyond the named ones: {line} {names}")
         if resource == "leases" and (where != NAMESPACE or (verb != "create" and not (names and len(names) == 1))):
             problems.append(f"leases beyond the operator's own: {line} {names}")
-        if watched and where not in {*watched, NAMESPACE} and resource != "metricsources":
+        if watched and where not in {*watched, NAMESPACE} and resource.split("/")[0] != "metricsources":
             problems.append(f"outside of watchNamespaces: {line}")
     for namespace in enforced:
         expected = {(group, resource, verb) for (group, resource), verbs in enforced_writes.items() for verb in verbs}
@@ -152,7 +152,10 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
 
 def namespaced_problems(rendered):
     cluster_roles = [o for o in rendered if o["kind"] == "ClusterRole"]
-    allowed = [{"apiGroups": ["foresail.dev"], "resources": ["metricsources"], "verbs": ["get", "list", "watch"]}]
+    allowed = [
+        {"apiGroups": ["foresail.dev"], "resources": ["metricsources"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["foresail.dev"], "resources": ["metricsources/status"], "verbs": ["get", "patch", "update"]},
+    ]
     return [f"ClusterRole {o['metadata']['name']}: {o['rules']}" for o in cluster_roles if o["rules"] != allowed] + (
         [] if len(cluster_roles) == 1 else [f"{len(cluster_roles)} ClusterRoles, expected the one for metric sources"]
     )
@@ -185,19 +188,60 @@ def tenant_problems(rendered):
 
 # --- pods -------------------------------------------------------------------------------------------------------------
 
-FLAGS = {"--interval", "--listen", "--lease-name", "--lease-namespace", "--identity", "--watch-namespaces", "--log-format"}
+FLAGS = {"--restore-floors", "--interval", "--listen", "--lease-name", "--lease-namespace", "--identity", "--watch-namespaces", "--log-format"}
 
 
 def pod_problems(rendered):
     """Pod Security restricted, and the flags that the binary knows."""
     [deployment] = [o for o in rendered if o["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
+    problems = secured_problems(pod, deployment["spec"]["template"]["spec"]["serviceAccountName"])
+    [container] = pod["containers"]
+    if pod["terminationGracePeriodSeconds"] != 20:
+        problems.append("terminationGracePeriodSeconds is not 20")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        path = "/readyz" if probe == "readinessProbe" else "/livez"
+        if container[probe]["httpGet"]["path"] != path:
+            problems.append(f"{probe} does not ask {path}")
+    for account in rendered:
+        if account["kind"] == "ServiceAccount" and account["automountServiceAccountToken"] is not False:
+            problems.append("the account mounts its token by itself")
+    return problems
+
+
+def hook_problems(rendered, expected):
+    """Where something is enforced, and only there, a pre-delete hook gives the floors back, as the operator and as secured."""
+    jobs = [o for o in rendered if o["kind"] == "Job"]
+    if len(jobs) != (1 if expected else 0):
+        return [f"{len(jobs)} Jobs"]
+    problems = []
+    for job in jobs:
+        template = job["spec"]["template"]
+        if job["metadata"]["annotations"].get("helm.sh/hook") != "pre-delete":
+            problems.append("no pre-delete hook")
+        if template["metadata"]["labels"]["app.kubernetes.io/name"] == "foresail":
+            problems.append("the operator's Service and budget select its pod")
+        problems += secured_problems(template["spec"], service_account(rendered))
+        arguments = template["spec"]["containers"][0]["args"]
+        [deployment] = [o for o in rendered if o["kind"] == "Deployment"]
+        theirs = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        for flag in ("--lease-name", "--lease-namespace", "--watch-namespaces"):
+            ours, other = ([a[i + 1] for i, b in enumerate(a) if b == flag] for a in (arguments, theirs))
+            if ours != other:
+                problems.append(f"{flag} is {ours}, the operator's {other}")
+        if "--restore-floors" not in arguments:
+            problems.append("it would run as an operator")
+    return problems
+
+
+def secured_problems(pod, account):
     problems = []
 
     def expect(what, value, expected):
         if value != expected:
             problems.append(f"{what} is {value!r}, expected {expected!r}")
 
+    expect("serviceAccountName", pod["serviceAccountName"], account)
     for field in ("hostNetwork", "hostPID", "hostIPC", "initContainers", "volumes", "ephemeralContainers"):
         expect(field, pod.get(field), None)
     security = pod.get("securityContext", {})
@@ -213,20 +257,14 @@ def pod_problems(rendered):
     expect("readOnlyRootFilesystem", security.get("readOnlyRootFilesystem"), True)
     expect("capabilities", security.get("capabilities"), {"drop": ["ALL"]})
     expect("seccompProfile", security.get("seccompProfile"), {"type": "RuntimeDefault"})
-    expect("hostPort", [port.get("hostPort") for port in container["ports"]], [None])
+    expect("hostPort", [port for port in container.get("ports", []) if "hostPort" in port], [])
     expect("command", container["command"], ["foresail", "operator"])
     arguments = container["args"]
     problems += [f"argument is not a string: {argument!r}" for argument in arguments if not isinstance(argument, str)]
     flags = [argument for argument in arguments if str(argument).startswith("--")]
     problems += [f"unknown flag {flag}" for flag in flags if flag not in FLAGS]
     expect("repeated flags", len(flags), len(set(flags)))
-    expect("terminationGracePeriodSeconds", pod["terminationGracePeriodSeconds"], 20)
     expect("automountServiceAccountToken", pod["automountServiceAccountToken"], True)
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        expect(probe, container[probe]["httpGet"]["path"], "/readyz" if probe == "readinessProbe" else "/livez")
-    for account in rendered:
-        if account["kind"] == "ServiceAccount":
-            expect("the account's automount", account["automountServiceAccountToken"], False)
     return problems
 
 
@@ -302,6 +340,7 @@ REFUSED = {
     "network range": ["--set-json", 'networkPolicy.sourceCidrs=["prometheus"]'],
     "no ports": ["--set-json", "networkPolicy.sourcePorts=[]"],
     "service monitor without service": ["--set", "metrics.serviceMonitor.enabled=true", "--set", "metrics.service.enabled=false"],
+    "restore floors as text": ["--set-string", "uninstall.restoreFloors=yes"],
     "an old cluster": ["--kube-version", "1.29.0"],
 }
 
@@ -324,6 +363,10 @@ PLANTED = [
     ("capabilities kept", "templates/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]", "default"),
     ("host network", "templates/deployment.yaml", "enableServiceLinks: false", "hostNetwork: true", "default"),
     ("a flag the binary lacks", "templates/deployment.yaml", "- --log-format", "- --log-style", "default"),
+    ("a hook that is none", "templates/restore-floors.yaml", "helm.sh/hook: pre-delete", "helm.sh/hooks: pre-delete", "enforced"),
+    ("a hook that runs an operator", "templates/restore-floors.yaml", "            - --restore-floors\n", "", "enforced"),
+    ("a hook as root", "templates/restore-floors.yaml", "runAsNonRoot: true\n        runAsUser: 65532", "runAsUser: 0", "enforced"),
+    ("a hook in other namespaces", "templates/restore-floors.yaml", "{{- with .Values.watchNamespaces }}", "{{- with list }}", "namespaced"),
     ("definitions not kept", "templates/crds.yaml", '"helm.sh/resource-policy" "keep"', '"helm.sh/policy" "keep"', "default"),
 ]
 
@@ -331,7 +374,7 @@ PLANTED = [
 def all_problems(name, chart=CHART):
     """Every assertion on what the values file `name` renders."""
     rendered = objects(*values_file(name), chart=chart)
-    problems = pod_problems(rendered)
+    problems = pod_problems(rendered) + hook_problems(rendered, name not in ("default", "minimal"))
     if name == "minimal":
         return problems + [f"unexpected {o['kind']}" for o in rendered if o["kind"] != "Deployment"]
     arguments = {
@@ -448,10 +491,10 @@ def schema_problems():
 def notes_problems():
     problems = []
     for name, expected in {
-        "default": ["It can change nothing yet", "kind: MetricSource", "mode: DryRun", "kubectl get pra -A", "kubectl delete pra --all -A"],
+        "default": ["It can change nothing yet", "kind: MetricSource", "mode: DryRun", "kubectl get pra -A", "An uninstall gives the HPA floors"],
         "enforced": ["It may change workloads in: shop, pay."],
         "namespaced": ["It looks at these namespaces: shop, pay", "It may change workloads in: shop."],
-        "minimal": ["rbac.create is false"],
+        "minimal": ["rbac.create is false", "kubectl delete pra --all -A"],
     }.items():
         code, out, err = helm("install", RELEASE, CHART, "-n", NAMESPACE, "--dry-run=client", *values_file(name))
         notes = out.partition("NOTES:")[2]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autoscaler::DNS_NAME;
 use super::status::conditions;
-use super::text::Duration;
+use super::text::{Duration, instant};
 
 /// A MetricSource is a Prometheus-compatible server from which autoscalers read demand.
 ///
@@ -31,6 +31,7 @@ use super::text::Duration;
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
+    printcolumn(name = "Answered", type_ = "date", json_path = ".status.lastAnswer"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -181,8 +182,17 @@ fn org_id() -> String {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSourceStatus {
-    /// Whether the source is usable: Ready, with the reason when it is not.
+    /// Generation of the spec that this status belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Ready (autoscalers can read demand from it) and Reachable (its server answers), with reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+
+    /// When it last answered a query, to ten minutes while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub last_answer: Option<jiff::Timestamp>,
 }

@@ -4,7 +4,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
 use super::text::instant;
 
 /// Sizes that the schema of the status allows; a writer clips to them, or the server refuses the whole status.
@@ -37,10 +36,10 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The mode in force: the mode of the spec unless a pause, a conflict or an invalid spec holds it back.
+    /// The mode in force: Paused while a pause holds changes back, else the mode of the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Mode")]
-    pub effective_mode: Option<Mode>,
+    #[schemars(with = "EffectiveMode")]
+    pub effective_mode: Option<EffectiveMode>,
 
     /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,6 +79,19 @@ pub struct PredictiveAutoscalerStatus {
     /// The last decision, stage by stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionStatus>,
+}
+
+/// The mode in force.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectiveMode {
+    /// Decides and records; changes nothing.
+    DryRun,
+    /// Writes, and never goes below the reactive answer.
+    Floor,
+    /// Writes; a trusted forecast replaces the reactive headroom.
+    Active,
+    /// Would write, and does not until the pause ends.
+    Paused,
 }
 
 /// Replicas as they are and as they should be.

@@ -74,6 +74,34 @@ async fn a_killed_leader_is_followed_within_17_seconds_under_a_higher_epoch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_seized_lease_stops_its_holder_before_the_next_lease_duration_is_over() {
+    let api = FakeApi::default();
+    let holder = Candidate::start(&api, "holder");
+    holder.leads_after().await;
+    let before = holder.epoch();
+    let settings = LeaseSettings {
+        namespace: "foresail".to_owned(),
+        name: "foresail".to_owned(),
+        identity: "restorer".to_owned(),
+    };
+    let (mut elector, seized) = Elector::new(api.client(), settings, Arc::new(ManualClock::at(YEAR_2026)));
+    assert!(elector.seize().await.unwrap(), "somebody held it");
+    let epoch = || seized.borrow().epoch(Instant::now());
+    assert_eq!(epoch(), before.map(|epoch| epoch + 1));
+    // It goes on renewing what it took, and the old holder does not take it back.
+    let renewing = tokio::spawn(elector.run(CancellationToken::new()));
+    sleep(RENEW_EVERY + Duration::from_millis(100)).await;
+    assert_eq!(holder.epoch(), None);
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!((holder.epoch(), epoch()), (None, before.map(|epoch| epoch + 1)));
+    // Its process ends without giving the Lease back: the operator has a minute to be removed.
+    renewing.abort();
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!(holder.epoch(), None);
+    holder.leads_after().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stopped_leader_is_followed_within_3_seconds() {
     let api = FakeApi::default();
     let first = Candidate::start(&api, "a");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::api::EffectiveMode;
 use crate::metrics::SourceSettings;
 use crate::metrics::tests::server::{Reply, Server, http, json as answer_json};
 use crate::operator::fake::rig::{Rig, START, autoscaler};
@@ -175,6 +176,23 @@ async fn an_invalid_spec_is_told_and_nothing_is_asked_or_written() {
         assert_eq!(server.requests(), Vec::<String>::new());
         assert_eq!(rig.writes_to_workloads(), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn a_pause_is_the_mode_in_force_until_it_ends() {
+    let server = Server::start(vec![vector(&["140"])]).await;
+    let until = crate::edge::clock::to_jiff(START.plus(Span::from_seconds(20)));
+    let paused = json!({"pause": {"until": until.to_string(), "reason": "migration"}});
+    let rig = Rig::new(&[autoscaler("web", "main", &paused)], vec![source("main", &server, PATIENT)]);
+    let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
+    let mode = || rig.object("web").status.unwrap().effective_mode;
+    worker.tick(&rig.object("web"), &rig.leadership).await;
+    assert_eq!(mode(), Some(EffectiveMode::Paused));
+    assert_eq!(rig.asked("web"), 5);
+    rig.clock.advance(Span::from_seconds(30));
+    worker.tick(&rig.object("web"), &rig.leadership).await;
+    assert_eq!(mode(), Some(EffectiveMode::Active));
+    assert_eq!(rig.asked("web"), 2);
 }
 
 #[tokio::test]
