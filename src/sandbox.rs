@@ -9,6 +9,8 @@
 //! | [`hpa`] | the HorizontalPodAutoscaler, as a rival |
 //! | [`prometheus`] | a Prometheus-compatible endpoint over scripted series |
 //! | [`server`] | an API server as a tower service over a store |
+//! | [`shop`] | the demand of a synthetic shop |
+//! | [`world`] | all of it together, with the operator |
 //! | [`workload`] | Deployments, their rollouts and pods |
 
 pub mod clock;
@@ -18,11 +20,15 @@ pub(crate) mod kinds;
 pub mod prometheus;
 pub mod seed;
 pub mod server;
+pub mod shop;
 pub(crate) mod store;
 pub mod workload;
+pub mod world;
 
 pub use clock::VirtualClock;
 pub use hpa::HpaController;
 pub use prometheus::Prometheus;
 pub use server::{ApiServer, Fault, Faults};
+pub use shop::{Shop, Surge};
 pub use workload::{StartUp, Workloads};
+pub use world::World;

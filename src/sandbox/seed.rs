@@ -26,6 +26,14 @@ impl Seed {
         mixed
     }
 
+    /// The stream at place `idx` of many: any place can be asked for, in any order.
+    #[must_use]
+    pub const fn at(&self, idx: u64) -> Self {
+        let mut mixed = Self(self.0 ^ idx.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        mixed.0 = mixed.next();
+        mixed
+    }
+
     /// The next 64 bits.
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

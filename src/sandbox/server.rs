@@ -46,6 +46,7 @@ use http::{Method, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 pub use faults::{Fault, Faults};
 
@@ -96,12 +97,20 @@ impl ApiServer {
 
     /// A client that speaks to this server without a socket. Call it inside a runtime.
     pub fn client(&self) -> kube::Client {
+        self.client_until(CancellationToken::new())
+    }
+
+    /// A client whose connection breaks with `cut`: from then on nothing it sends arrives, and nothing is answered.
+    pub fn client_until(&self, cut: CancellationToken) -> kube::Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let server = server.clone();
+            let (server, cut) = (server.clone(), cut.clone());
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
+                if cut.is_cancelled() {
+                    std::future::pending::<()>().await;
+                }
                 Ok::<_, kube::Error>(server.handle(Request::from_parts(parts, body)).await)
             }
         });
@@ -153,6 +162,23 @@ impl ApiServer {
             .ok_or_else(|| format!("`{}` is no kind that is served here", json::text(object, "/kind")))?;
         self.create_locked(&mut self.store(), kind, object.clone(), "sandbox")
             .map_err(|refused| refused.message)
+    }
+
+    /// `spec.replicas` and `status.readyReplicas` of a Deployment; `None` when there is none.
+    pub fn replicas(&self, namespace: &str, name: &str) -> Option<(u32, u32)> {
+        let kind = super::kinds::known("apps/v1", "Deployment");
+        let store = self.store();
+        let object = store.get(&key_of(kind, namespace, name))?;
+        let count =
+            |pointer: &str| json::whole(object, pointer).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        Some((count("/spec/replicas"), count("/status/readyReplicas")))
+    }
+
+    /// Every object as a line of JSON, in the order of kind, namespace and name.
+    pub fn dump(&self) -> String {
+        let store = self.store();
+        let all = super::kinds::kinds().iter().flat_map(|kind| store.list(kind.idx, None));
+        all.map(|(_, object)| format!("{object}\n")).collect()
     }
 
     fn serve(&self, call: &Call) -> Response<Answer> {
