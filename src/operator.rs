@@ -156,6 +156,7 @@ async fn work(
             }
         };
         tokio::select! {
+            biased;
             filled = filled => filled,
             () = beating => false,
             () = stop.cancelled() => false,
