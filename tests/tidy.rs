@@ -7,11 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-<<<<<<< HEAD
-const ORDER: [&str; 17] = [
-=======
-const ORDER: [&str; 16] = [
->>>>>>> 6c4df30 (A cluster in the process: API server, Prometheus, workloads and an HPA in virtual time)
+const ORDER: [&str; 18] = [
     "units",
     "calendar",
     "series",

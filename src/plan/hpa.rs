@@ -72,7 +72,7 @@ fn sync(
     (track, now): (&mut Track, Timestamp),
 ) -> Replicas {
     let wants = reactive::of_all(policy, judged, asked);
-    let recommended = stabilise::Recommended { reactive: wants, unheld: wants, firm: Replicas::ZERO };
+    let recommended = stabilise::Recommended { reactive: Some(wants), unheld: wants, firm: Replicas::ZERO };
     let (stable, _) = stabilise::apply(policy, asked, wants, recommended, (&mut *track, now));
     let (limited, _) = rate::apply(policy, asked, stable, track, now);
     let (desired, _) = bounds::apply(policy.bounds, limited);

@@ -137,8 +137,7 @@ impl HpaController {
         told.desired = Some(desired);
         if desired != target.asked {
             let write = |object: &mut Value| put(object, &["spec", "replicas"], desired);
-            let kind = known("apps/v1", "Deployment");
-            told.scaled = self.server.edit(store, kind, &target.key, (MANAGER, "scale"), write).is_ok();
+            told.scaled = self.server.edit(store, &target.key, (MANAGER, "scale"), write).is_ok();
             if told.scaled {
                 memory.note_scaling(target.asked, desired, now);
             }
@@ -175,10 +174,7 @@ impl HpaController {
             })
             .collect();
         put(&mut status, &["conditions"], merged);
-        drop(
-            self.server
-                .edit(store, hpas(), key, (MANAGER, "status"), |object| put(object, &["status"], status)),
-        );
+        drop(self.server.edit(store, key, (MANAGER, "status"), |object| put(object, &["status"], status)));
     }
 }
 

@@ -7,6 +7,21 @@ use serde_json::Value;
 use super::json::{items, text};
 use crate::api;
 
+/// Something that is true of some kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trait {
+    /// Its objects live in a namespace.
+    Namespaced,
+    /// `/status` is written apart from the rest.
+    Status,
+    /// It has `/scale` (`spec.replicas`, `status.replicas`, `spec.selector`).
+    Scale,
+    /// `metadata.generation` counts changes of its spec.
+    Generation,
+    /// A write without a resourceVersion replaces whatever stands.
+    Unconditional,
+}
+
 /// One kind.
 pub(crate) struct Kind {
     /// Its place in [`kinds`].
@@ -25,16 +40,8 @@ pub(crate) struct Kind {
     pub(crate) short: Vec<String>,
     /// Groups of kinds such as `all`.
     pub(crate) categories: Vec<String>,
-    /// Whether its objects live in a namespace.
-    pub(crate) namespaced: bool,
-    /// Whether `/status` is written apart from the rest.
-    pub(crate) has_status: bool,
-    /// Whether it has `/scale` (`spec.replicas`, `status.replicas`, `spec.selector`).
-    pub(crate) has_scale: bool,
-    /// Whether `metadata.generation` counts changes of its spec.
-    pub(crate) has_generation: bool,
-    /// Whether a write without a resourceVersion replaces whatever stands.
-    pub(crate) unconditional_update: bool,
+    /// What is true of it.
+    traits: Vec<Trait>,
     /// The kind whose objects these are another view of; its own place otherwise.
     pub(crate) stored_as: usize,
     /// Our own custom resource with its schema.
@@ -42,6 +49,31 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// Whether its objects live in a namespace.
+    pub(crate) fn namespaced(&self) -> bool {
+        self.traits.contains(&Trait::Namespaced)
+    }
+
+    /// Whether `/status` is written apart from the rest.
+    pub(crate) fn has_status(&self) -> bool {
+        self.traits.contains(&Trait::Status)
+    }
+
+    /// Whether it has `/scale`.
+    pub(crate) fn has_scale(&self) -> bool {
+        self.traits.contains(&Trait::Scale)
+    }
+
+    /// Whether `metadata.generation` counts changes of its spec.
+    pub(crate) fn has_generation(&self) -> bool {
+        self.traits.contains(&Trait::Generation)
+    }
+
+    /// Whether a write without a resourceVersion replaces whatever stands.
+    pub(crate) fn unconditional_update(&self) -> bool {
+        self.traits.contains(&Trait::Unconditional)
+    }
+
     /// `apps/v1`, or `v1`.
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -107,13 +139,20 @@ fn builtin(idx: usize, row: &Row) -> Kind {
         singular: name.to_lowercase(),
         short: owned(short),
         categories: owned(categories),
-        namespaced: letters.contains('N'),
-        has_status: letters.contains('S'),
-        has_scale: letters.contains('A'),
-        has_generation: letters.contains('G'),
-        unconditional_update: letters.contains('U'),
+        traits: letters.chars().filter_map(trait_of).collect(),
         stored_as,
         custom: None,
+    }
+}
+
+fn trait_of(letter: char) -> Option<Trait> {
+    match letter {
+        'N' => Some(Trait::Namespaced),
+        'S' => Some(Trait::Status),
+        'A' => Some(Trait::Scale),
+        'G' => Some(Trait::Generation),
+        'U' => Some(Trait::Unconditional),
+        _ => None,
     }
 }
 
@@ -134,11 +173,14 @@ fn custom(idx: usize, kind: &'static api::Kind) -> Kind {
         singular: text(definition, "/spec/names/singular").to_owned(),
         short: names("/spec/names/shortNames"),
         categories: names("/spec/names/categories"),
-        namespaced: kind.namespaced,
-        has_status: definition.pointer("/spec/versions/0/subresources/status").is_some(),
-        has_scale: false,
-        has_generation: true,
-        unconditional_update: false,
+        traits: [
+            kind.namespaced.then_some(Trait::Namespaced),
+            definition.pointer("/spec/versions/0/subresources/status").map(|_| Trait::Status),
+            Some(Trait::Generation),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         stored_as: idx,
         custom: Some(kind),
     }
@@ -152,6 +194,14 @@ pub(crate) fn kinds() -> &'static [Kind] {
         let custom = api::kinds().iter().enumerate().map(|(i, kind)| custom(BUILTIN.len() + i, kind));
         builtin.chain(custom).collect()
     })
+}
+
+/// The kind that stores the object at `key`.
+///
+/// # Panics
+/// Never: keys are made from kinds of the table.
+pub(crate) fn kind_of(key: &super::store::Key) -> &'static Kind {
+    kinds().get(key.kind).expect("keys are made from kinds of the table")
 }
 
 /// The kind served at `plural` of a group and version.
@@ -186,7 +236,7 @@ mod tests {
     #[test]
     fn our_kinds_come_with_their_columns_and_names() {
         let kind = known("foresail.dev/v1alpha1", "PredictiveAutoscaler");
-        assert_eq!((kind.short.as_slice(), kind.has_status), (&["pra".to_owned()][..], true));
+        assert_eq!((kind.short.as_slice(), kind.has_status()), (&["pra".to_owned()][..], true));
         assert_eq!(kind.printer_columns().next(), Some(("Mode", "string", ".spec.mode")));
         assert_eq!(kind.resource(), "predictiveautoscalers.foresail.dev");
     }

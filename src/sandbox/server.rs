@@ -178,7 +178,7 @@ impl ApiServer {
     pub fn dump(&self) -> String {
         let store = self.store();
         let all = super::kinds::kinds().iter().flat_map(|kind| store.list(kind.idx, None));
-        all.map(|(_, object)| format!("{object}\n")).collect()
+        all.flat_map(|(_, object)| [object.to_string(), "\n".to_owned()]).collect()
     }
 
     fn serve(&self, call: &Call) -> Response<Answer> {
@@ -200,10 +200,10 @@ impl ApiServer {
             },
             Place::Object { kind, key, subresource: Some(subresource) } => {
                 match (subresource.as_str(), &call.method) {
-                    ("scale", method) if kind.has_scale => self.scale(call, kind, key, method),
-                    ("status", &Method::GET) if kind.has_status => self.get(call, kind, key),
-                    ("status", &Method::PUT) if kind.has_status => self.put(call, kind, key),
-                    ("status", &Method::PATCH) if kind.has_status => self.patch(call, kind, key),
+                    ("scale", method) if kind.has_scale() => self.scale(call, kind, key, method),
+                    ("status", &Method::GET) if kind.has_status() => self.get(call, kind, key),
+                    ("status", &Method::PUT) if kind.has_status() => self.put(call, kind, key),
+                    ("status", &Method::PATCH) if kind.has_status() => self.patch(call, kind, key),
                     _ => Err(Refused::no_such_path()),
                 }
             }
@@ -240,7 +240,7 @@ impl ApiServer {
 
 /// The key of a `kind`'s object.
 pub(crate) fn key_of(kind: &Kind, namespace: &str, name: &str) -> Key {
-    let namespace = if kind.namespaced { namespace.to_owned() } else { String::new() };
+    let namespace = if kind.namespaced() { namespace.to_owned() } else { String::new() };
     Key { kind: kind.stored_as, namespace, name: name.to_owned() }
 }
 

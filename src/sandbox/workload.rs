@@ -1,4 +1,4 @@
-//! Workloads: Deployments become ReplicaSets, ReplicaSets pods, and pods need their time to serve and to end.
+//! Workloads: Deployments become replica sets, replica sets pods, and pods need their time to serve and to end.
 //!
 //! In: the objects of the embedded API server. Out: the same objects, moved on once a second as the controllers and the
 //! kubelet of a cluster would: rollouts with surge, pods that become Ready after a drawn start-up time, pods that are
@@ -129,7 +129,7 @@ impl Workloads {
         let surplus = held.len().saturating_sub(wanted);
         held.sort_by_cached_key(|(_, pod)| pods::rank_for_deletion(pod));
         for (key, _) in held.into_iter().take(surplus) {
-            self.server.begin_deletion(store, pods(), &key, None);
+            self.server.begin_deletion(store, &key, None);
         }
     }
 }
@@ -186,7 +186,7 @@ fn count_set(server: &ApiServer, store: &mut Store, key: &Key, set: &Value) {
             put(&mut status, &[name], n);
         }
     }
-    write_status(server, store, replica_sets(), (key, set), status);
+    write_status(server, store, (key, set), status);
 }
 
 /// Writes what a Deployment has: the sum of its sets.
@@ -240,7 +240,7 @@ fn count_deployment(server: &ApiServer, store: &mut Store, key: &Key, deployment
     ];
     let conditions: Vec<Value> = conditions.into_iter().map(|one| condition(deployment, one, &now)).collect();
     put(&mut status, &["conditions"], conditions);
-    write_status(server, store, deployments(), (key, deployment), status);
+    write_status(server, store, (key, deployment), status);
 }
 
 /// A condition; its times change only when it does.
@@ -256,18 +256,12 @@ fn condition(object: &Value, (kind, holds, reason, message): (&str, &str, &str, 
 }
 
 /// Writes a status that differs from the one that stands.
-fn write_status(
-    server: &ApiServer,
-    store: &mut Store,
-    kind: &Kind,
-    (key, object): (&Key, &Value),
-    status: Value,
-) {
+fn write_status(server: &ApiServer, store: &mut Store, (key, object): (&Key, &Value), status: Value) {
     if object.get("status") == Some(&status) {
         return;
     }
     // Nobody writes between the read and this: the store is locked all the while.
-    drop(server.edit(store, kind, key, (MANAGER, "status"), |object| put(object, &["status"], status)));
+    drop(server.edit(store, key, (MANAGER, "status"), |object| put(object, &["status"], status)));
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The real operator in the sandbox: days in seconds, and the same bytes from the same seed.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test over a world that it made itself")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ fn demand(at: Timestamp) -> f64 {
 
 /// Replicas that demand needs at a utilization.
 fn need(at: Timestamp, utilization: f64) -> u32 {
-    (0..).find(|n| f64::from(*n) * CAPACITY * utilization >= demand(at)).unwrap()
+    (0..10_000_u32).find(|n| f64::from(*n) * CAPACITY * utilization >= demand(at)).unwrap()
 }
 
 fn deployment(namespace: &str, replicas: u32) -> Value {

@@ -56,7 +56,7 @@ impl World {
         let n = self.asked();
         let kind = known("apps/v1", "Deployment");
         let show = |object: &mut Value| put(object, &["status", "replicas"], n);
-        self.server.edit(&mut self.server.store(), kind, &key(kind), ("test", "status"), show).unwrap();
+        self.server.edit(&mut self.server.store(), &key(kind), ("test", "status"), show).unwrap();
     }
 
     /// One sync at `demand`, after `seconds`.
@@ -79,7 +79,7 @@ impl World {
 #[test]
 fn the_tolerance_is_closed_and_the_count_a_ceiling() {
     let check = |demand: f64, expected: u32| {
-        assert_eq!(World::new(4, None).sync(Some(demand), 0), expected, "{demand}")
+        assert_eq!(World::new(4, None).sync(Some(demand), 0), expected, "{demand}");
     };
     check(44.0, 4);
     check(44.1, 5);
@@ -141,6 +141,6 @@ fn a_missing_metric_changes_nothing_and_bounds_hold_all_the_same() {
     assert_eq!(world.sync(None, 0), 8);
     assert_eq!(world.condition("ScalingActive"), ("False".to_owned(), "FailedGetExternalMetric".to_owned()));
     let raise = |object: &mut Value| put(object, &["spec", "minReplicas"], 12);
-    world.server.edit(&mut world.server.store(), hpas(), &key(hpas()), ("test", ""), raise).unwrap();
+    world.server.edit(&mut world.server.store(), &key(hpas()), ("test", ""), raise).unwrap();
     assert_eq!(world.sync(None, 15), 12);
 }

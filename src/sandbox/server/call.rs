@@ -171,7 +171,7 @@ fn place_of(path: &str) -> Result<Place, Refused> {
 }
 
 fn namespaced(kind: &'static Kind) -> Result<&'static Kind, Refused> {
-    if kind.namespaced { Ok(kind) } else { Err(Refused::no_such_path()) }
+    if kind.namespaced() { Ok(kind) } else { Err(Refused::no_such_path()) }
 }
 
 fn object(
@@ -182,7 +182,7 @@ fn object(
     find: impl Fn(&str) -> Result<&'static Kind, Refused>,
 ) -> Result<Place, Refused> {
     let kind = find(plural)?;
-    if kind.namespaced == namespace.is_empty() {
+    if kind.namespaced() == namespace.is_empty() {
         return Err(Refused::no_such_path());
     }
     let name = percent_decoded(name);

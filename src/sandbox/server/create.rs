@@ -54,7 +54,7 @@ impl ApiServer {
         kind: &Kind,
         namespace: Option<&str>,
     ) -> Result<Response<Answer>, Refused> {
-        if kind.namespaced && namespace.is_none() {
+        if kind.namespaced() && namespace.is_none() {
             return Err(Refused::method());
         }
         let object = call.json()?;
@@ -82,7 +82,7 @@ impl ApiServer {
         for name in NOT_OF_CLIENTS {
             take(&mut object, &["metadata", name]);
         }
-        if kind.has_status {
+        if kind.has_status() {
             take(&mut object, &["status"]);
         }
         let mut object = defaults::filled(storing(kind), object);
@@ -97,7 +97,7 @@ impl ApiServer {
         }
         put(&mut object, &["metadata", "uid"], self.uid());
         put(&mut object, &["metadata", "creationTimestamp"], self.seconds());
-        if kind.has_generation {
+        if kind.has_generation() {
             put(&mut object, &["metadata", "generation"], 1);
         }
         apply::note_update(storing(kind), &json!({}), &mut object, &self.writer(options, ""));
@@ -163,7 +163,7 @@ impl ApiServer {
 }
 
 fn check_namespace(store: &Store, kind: &Kind, namespace: &str) -> Result<(), Refused> {
-    if !kind.namespaced {
+    if !kind.namespaced() {
         return Ok(());
     }
     let namespaces = known("v1", "Namespace");

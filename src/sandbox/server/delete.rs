@@ -11,7 +11,7 @@ use super::select::Selection;
 use super::status::{Refused, deleted};
 use super::write::seconds_of;
 use super::{Answer, ApiServer, answer, view};
-use crate::sandbox::kinds::{Kind, kinds};
+use crate::sandbox::kinds::{Kind, kind_of, kinds};
 use crate::sandbox::store::{Key, Store};
 
 impl ApiServer {
@@ -44,7 +44,7 @@ impl ApiServer {
         if orphans {
             disown(&mut store, text(&old, "/metadata/uid"));
         }
-        let left = self.begin_deletion(&mut store, kind, key, grace);
+        let left = self.begin_deletion(&mut store, key, grace);
         drop(store);
         Ok(match left {
             Some(object) => answer(200, &view::shown(kind, &object)),
@@ -59,10 +59,10 @@ impl ApiServer {
     pub(crate) fn begin_deletion(
         &self,
         store: &mut Store,
-        kind: &Kind,
         key: &Key,
         grace: Option<i64>,
     ) -> Option<Arc<Value>> {
+        let kind = kind_of(key);
         let old = store.get(key)?.clone();
         if kind.name == "Namespace" {
             return self.empty_namespace(store, key);
@@ -83,7 +83,7 @@ impl ApiServer {
         let until = self.now().plus(crate::units::Span::from_seconds(grace.unsigned_abs()));
         put(&mut marked, &["metadata", "deletionTimestamp"], seconds_of(until));
         put(&mut marked, &["metadata", "deletionGracePeriodSeconds"], grace);
-        if kind.has_generation {
+        if kind.has_generation() {
             let next = whole(&marked, "/metadata/generation").unwrap_or(0) + 1;
             put(&mut marked, &["metadata", "generation"], next);
         }
@@ -94,30 +94,28 @@ impl ApiServer {
     pub(crate) fn remove(&self, store: &mut Store, key: &Key) {
         let Some(gone) = store.remove(key) else { return };
         let uid = text(&gone, "/metadata/uid").to_owned();
-        let mut owned: Vec<(Key, &'static Kind)> = Vec::new();
+        let mut owned: Vec<Key> = Vec::new();
         for kind in kinds().iter().filter(|kind| kind.stored_as == kind.idx) {
             let all = store.list(kind.idx, None);
-            owned.extend(
-                all.filter(|(_, object)| is_owned_by(object, &uid)).map(|(key, _)| (key.clone(), kind)),
-            );
+            owned.extend(all.filter(|(_, object)| is_owned_by(object, &uid)).map(|(key, _)| key.clone()));
         }
-        for (key, kind) in owned {
-            self.begin_deletion(store, kind, &key, None);
+        for key in owned {
+            self.begin_deletion(store, &key, None);
         }
     }
 
     /// Everything in a namespace goes, then the namespace; it stays while a finalizer holds something in it.
     fn empty_namespace(&self, store: &mut Store, key: &Key) -> Option<Arc<Value>> {
-        for kind in kinds().iter().filter(|kind| kind.namespaced && kind.stored_as == kind.idx) {
+        for kind in kinds().iter().filter(|kind| kind.namespaced() && kind.stored_as == kind.idx) {
             let inside: Vec<Key> =
                 store.list(kind.idx, Some(&key.name)).map(|(key, _)| key.clone()).collect();
             for key in inside {
-                self.begin_deletion(store, kind, &key, Some(0));
+                self.begin_deletion(store, &key, Some(0));
             }
         }
         let held = kinds()
             .iter()
-            .any(|kind| kind.namespaced && store.list(kind.stored_as, Some(&key.name)).next().is_some());
+            .any(|kind| kind.namespaced() && store.list(kind.stored_as, Some(&key.name)).next().is_some());
         let mut object = Value::clone(store.get(key)?);
         put(&mut object, &["metadata", "deletionTimestamp"], self.seconds());
         put(&mut object, &["status", "phase"], "Terminating");
@@ -144,7 +142,7 @@ impl ApiServer {
             .map(|(key, object)| (key.clone(), Arc::clone(object)))
             .collect();
         for (key, _) in &selected {
-            self.begin_deletion(&mut store, kind, key, grace);
+            self.begin_deletion(&mut store, key, grace);
         }
         let listed: Vec<Value> =
             selected.iter().map(|(_, object)| view::item(kind, &view::shown(kind, object))).collect();

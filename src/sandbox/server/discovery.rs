@@ -89,7 +89,7 @@ fn resources(group: &str, version: &str) -> Result<Value, Refused> {
     let mut list: Vec<Value> = Vec::new();
     for kind in of_version(group, version) {
         let mut resource = json!({
-            "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.name,
+            "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.name,
             "verbs": VERBS,
         });
         if !kind.short.is_empty() {
@@ -99,15 +99,15 @@ fn resources(group: &str, version: &str) -> Result<Value, Refused> {
             put(&mut resource, &["categories"], kind.categories.clone());
         }
         list.push(resource);
-        if kind.has_status {
+        if kind.has_status() {
             list.push(json!({
-                "name": format!("{}/status", kind.plural), "singularName": "", "namespaced": kind.namespaced,
+                "name": format!("{}/status", kind.plural), "singularName": "", "namespaced": kind.namespaced(),
                 "kind": kind.name, "verbs": PART_VERBS,
             }));
         }
-        if kind.has_scale {
+        if kind.has_scale() {
             list.push(json!({
-                "name": format!("{}/scale", kind.plural), "singularName": "", "namespaced": kind.namespaced,
+                "name": format!("{}/scale", kind.plural), "singularName": "", "namespaced": kind.namespaced(),
                 "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": PART_VERBS,
             }));
         }
@@ -138,7 +138,7 @@ fn openapi(group: &str, version: &str) -> Result<Value, Refused> {
         let gvk = json!({"group": group, "version": version, "kind": kind.name});
         let root =
             if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        let namespace = if kind.namespaced { "/namespaces/{namespace}" } else { "" };
+        let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
         let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
         let parameters: Vec<Value> =
             ["dryRun", "fieldManager", "fieldValidation"].into_iter().map(parameter).collect();

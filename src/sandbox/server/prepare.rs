@@ -33,18 +33,13 @@ pub(crate) fn cleaned(
     unknown: Unknown,
 ) -> Result<(Value, Vec<String>), Refused> {
     let mut strange = Vec::new();
-    let clean = match kind.custom {
-        Some(custom) => {
-            let mut clean = object.clone();
-            prune(&custom.schema, &mut clean, "", &mut strange);
-            clean
-        }
-        None => {
-            let clean = typed(kind, object)?;
-            missing(object, &clean, "", &mut strange);
-            clean
-        }
-    };
+    let mut clean = object.clone();
+    if let Some(custom) = kind.custom {
+        prune(&custom.schema, &mut clean, "", &mut strange);
+    } else {
+        clean = typed(kind, object)?;
+        missing(object, &clean, "", &mut strange);
+    }
     if unknown == Unknown::Refuse && !strange.is_empty() {
         let said: Vec<String> = strange.iter().map(|path| format!("unknown field \"{path}\"")).collect();
         return Err(cannot_be_handled(kind, &format!("strict decoding error: {}", said.join(", "))));
@@ -262,7 +257,7 @@ pub(crate) fn keep(kind: &Kind, old: &Value, mut new: Value, subresource: &str) 
     if new.pointer("/metadata/managedFields").is_none() {
         copy(&mut new, old, &["metadata", "managedFields"]);
     }
-    if kind.has_status {
+    if kind.has_status() {
         copy(&mut new, old, &["status"]);
     }
     new
@@ -270,7 +265,7 @@ pub(crate) fn keep(kind: &Kind, old: &Value, mut new: Value, subresource: &str) 
 
 /// Counts a change of the wanted state.
 pub(crate) fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
-    if !kind.has_generation {
+    if !kind.has_generation() {
         return;
     }
     let wanted = |object: &Value| {

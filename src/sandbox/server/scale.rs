@@ -54,8 +54,8 @@ impl ApiServer {
             put(&mut next, &["metadata", "uid"], uid.clone());
         }
         let options = Options::of(call);
-        let change = Change { kind, key, subresource: "scale", options: &options };
-        let written = self.replace(&mut store, &change, &old, next, true)?;
+        let change = Change { kind, key, subresource: "scale", options: &options, notes: true };
+        let written = self.replace(&mut store, &change, next)?;
         Ok(answer(200, &scale_of(&written)))
     }
 }

@@ -224,13 +224,9 @@ fn field_of(kind: &Kind, part: &str) -> Result<Field, Refused> {
             }
         },
     };
-    let common = name == "metadata.name" || (name == "metadata.namespace" && kind.namespaced);
+    let common = name == "metadata.name" || (name == "metadata.namespace" && kind.namespaced());
     if !common && !selectable(kind).contains(&name) {
-        return Err(Refused::bad_request(if kind.custom.is_some() {
-            format!("field label not supported: {name}")
-        } else {
-            format!("field label not supported: {name}")
-        }));
+        return Err(Refused::bad_request(format!("field label not supported: {name}")));
     }
     Ok(Field { pointer: format!("/{}", name.replace('.', "/")), value: value.to_owned(), equal })
 }

@@ -101,7 +101,7 @@ fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Value {
     }
     let count = |pointer: &str| whole(object, pointer).unwrap_or(0);
     match kind.name.as_str() {
-        "Pod" => pod(object, age),
+        "Pod" => pod(object, &age),
         "Deployment" => {
             let ready = format!("{}/{}", count("/status/readyReplicas"), count("/spec/replicas"));
             let [containers, images, selector] = template(object);
@@ -146,7 +146,7 @@ fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Value {
                 age
             ])
         }
-        "Node" => node(object, age),
+        "Node" => node(object, &age),
         "Namespace" => json!([name, text(object, "/status/phase"), age]),
         "Lease" => json!([name, text(object, "/spec/holderIdentity"), age]),
         "Event" => event(object, now),
@@ -159,7 +159,7 @@ fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Value {
     }
 }
 
-fn pod(pod: &Value, age: String) -> Value {
+fn pod(pod: &Value, age: &str) -> Value {
     let statuses = items(pod, "/status/containerStatuses");
     let is_ready = |status: &&Value| status.get("ready").and_then(Value::as_bool).unwrap_or(false);
     let n_ready = statuses.iter().filter(is_ready).count();
@@ -186,7 +186,7 @@ fn pod(pod: &Value, age: String) -> Value {
     ])
 }
 
-fn node(node: &Value, age: String) -> Value {
+fn node(node: &Value, age: &str) -> Value {
     let ready = items(node, "/status/conditions").iter().find(|one| text(one, "/type") == "Ready");
     let mut status = match ready.map(|one| text(one, "/status")) {
         Some("True") => "Ready".to_owned(),

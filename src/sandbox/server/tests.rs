@@ -4,9 +4,9 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::*;
@@ -57,11 +57,11 @@ async fn pages_show_the_state_of_the_first_page() {
     let mut params = ListParams::default().limit(2);
     let first = api.list(&params).await.unwrap();
     assert_eq!(first.metadata.remaining_item_count, Some(2));
-    api.delete("c", &Default::default()).await.unwrap();
+    api.delete("c", &DeleteParams::default()).await.unwrap();
     server.create(&deployment("e", 1)).unwrap();
     params = params.continue_token(&first.metadata.continue_.unwrap());
     let second = api.list(&params).await.unwrap();
-    let names: Vec<String> = first.items.iter().chain(&second.items).map(|one| one.name_any()).collect();
+    let names: Vec<String> = first.items.iter().chain(&second.items).map(ResourceExt::name_any).collect();
     assert_eq!(names, ["a", "b", "c", "d"]);
     assert_eq!(second.metadata.continue_, None);
 }
@@ -78,7 +78,7 @@ async fn a_watch_tells_changes_and_bookmarks_and_ends_in_virtual_time() {
     let changes = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
         server.create(&deployment("api", 1)).unwrap();
-        api.delete("api", &Default::default()).await.unwrap();
+        api.delete("api", &DeleteParams::default()).await.unwrap();
     };
     let seen = stream.map(|event| match event.unwrap() {
         WatchEvent::Added(one) => format!("added {}", one.name_any()),

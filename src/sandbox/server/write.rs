@@ -15,7 +15,7 @@ use super::prepare;
 use super::status::{Refused, bytes_of};
 use super::{Answer, ApiServer, defaults, view, whole as whole_answer};
 use crate::edge::clock::to_jiff;
-use crate::sandbox::kinds::{Kind, kinds, known};
+use crate::sandbox::kinds::{Kind, kind_of, kinds, known};
 use crate::sandbox::store::{Key, Store};
 use crate::units::Timestamp;
 
@@ -24,9 +24,11 @@ impl ApiServer {
     pub(super) fn put(&self, call: &Call, kind: &Kind, key: &Key) -> Result<Response<Answer>, Refused> {
         let object = envelope(kind, call.json()?)?;
         let mut store = self.store();
-        let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
+        if store.get(key).is_none() {
+            return Err(Refused::not_found(kind, &key.name));
+        }
         check_name(&object, key)?;
-        if text(&object, "/metadata/resourceVersion").is_empty() && !kind.unconditional_update {
+        if text(&object, "/metadata/resourceVersion").is_empty() && !kind.unconditional_update() {
             let what = "Invalid value: 0: must be specified for an update".to_owned();
             return Err(Refused::invalid(
                 kind,
@@ -36,8 +38,9 @@ impl ApiServer {
         }
         let object = view::stored(kind, object, &storing(kind).api_version());
         let (object, warnings) = prepare::cleaned(storing(kind), &object, Options::of(call).unknown)?;
-        let change = Change { kind, key, subresource: part_of(call), options: &Options::of(call) };
-        let written = self.replace(&mut store, &change, &old, object, true)?;
+        let change =
+            Change { kind, key, subresource: part_of(call), options: &Options::of(call), notes: true };
+        let written = self.replace(&mut store, &change, object)?;
         drop(store);
         Ok(warned(self.shaped(200, call, kind, &written), &warnings))
     }
@@ -47,7 +50,7 @@ impl ApiServer {
         let style = Style::of(call, kind)?;
         let patch = call.json()?;
         let options = Options::of(call);
-        let change = Change { kind, key, subresource: part_of(call), options: &options };
+        let change = Change { kind, key, subresource: part_of(call), options: &options, notes: true };
         if style == Style::Apply {
             return self.server_side_apply(call, &change, patch);
         }
@@ -58,7 +61,7 @@ impl ApiServer {
         check_name(&object, key)?;
         let object = view::stored(kind, object, &storing(kind).api_version());
         let (object, warnings) = prepare::cleaned(storing(kind), &object, options.unknown)?;
-        let written = self.replace(&mut store, &change, &old, object, true)?;
+        let written = self.replace(&mut store, &change, object)?;
         drop(store);
         Ok(warned(self.shaped(200, call, kind, &written), &warnings))
     }
@@ -69,7 +72,7 @@ impl ApiServer {
         change: &Change<'_>,
         config: Value,
     ) -> Result<Response<Answer>, Refused> {
-        let Change { kind, key, subresource, options } = *change;
+        let Change { kind, key, subresource, options, .. } = *change;
         if call.param("fieldManager").is_empty() {
             return Err(Refused::invalid_options(
                 "fieldManager",
@@ -96,11 +99,11 @@ impl ApiServer {
         let mut config = config;
         if subresource == "status" {
             take(&mut config, &["spec"]);
-        } else if kind.has_status {
+        } else if kind.has_status() {
             take(&mut config, &["status"]);
         }
         let merged = apply::apply(kind, &old, &config, &self.writer(options, subresource))?;
-        let written = self.replace(&mut store, change, &old, merged, false)?;
+        let written = self.replace(&mut store, &Change { notes: false, ..*change }, merged)?;
         Ok(warned(self.shaped(200, call, kind, &written), &warnings))
     }
 
@@ -120,7 +123,7 @@ impl ApiServer {
             force: true,
         };
         let mut config = config.clone();
-        if kind.namespaced {
+        if kind.namespaced() {
             put(&mut config, &["metadata", "namespace"], key.namespace.clone());
         }
         let (made, _) = self.create_in(store, kind, config, &dry)?;
@@ -130,17 +133,16 @@ impl ApiServer {
         Ok(warned(self.shaped(201, call, kind, &stored), warnings))
     }
 
-    /// Puts `new` in the place of `old`: what the server keeps is kept, what changed is noted (`notes`), an object that
+    /// Puts `new` in the place of what stands: what the server keeps is kept, what changed is noted, an object that
     /// waited only for its last finalizer goes.
     pub(crate) fn replace(
         &self,
         store: &mut Store,
         change: &Change<'_>,
-        old: &Arc<Value>,
         new: Value,
-        notes: bool,
     ) -> Result<Arc<Value>, Refused> {
-        let Change { kind, key, subresource, options } = *change;
+        let Change { kind, key, subresource, options, notes } = *change;
+        let old = &store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
         let (stands, wanted) =
             (text(old, "/metadata/resourceVersion"), text(&new, "/metadata/resourceVersion"));
         if !wanted.is_empty() && wanted != stands {
@@ -184,16 +186,16 @@ impl ApiServer {
     pub(crate) fn edit(
         &self,
         store: &mut Store,
-        kind: &Kind,
         key: &Key,
         (manager, subresource): (&str, &str),
         change: impl FnOnce(&mut Value),
     ) -> Result<Arc<Value>, Refused> {
+        let kind = kind_of(key);
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
         let mut next = Value::clone(&old);
         change(&mut next);
         let options = Options::of_manager(manager);
-        self.replace(store, &Change { kind, key, subresource, options: &options }, &old, next, true)
+        self.replace(store, &Change { kind, key, subresource, options: &options, notes: true }, next)
     }
 
     /// The answer that shows a stored object.
@@ -225,6 +227,8 @@ pub(crate) struct Change<'a> {
     pub(crate) key: &'a Key,
     pub(crate) subresource: &'a str,
     pub(crate) options: &'a Options,
+    /// Whether who changed what is to be noted; an apply has done so itself.
+    pub(crate) notes: bool,
 }
 
 /// An instant to the second, as the API writes it.

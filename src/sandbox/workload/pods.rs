@@ -97,7 +97,7 @@ impl Workloads {
             put(pod, &["status", "conditions"], conditions("False", &started, &started));
             put(pod, &["status", "containerStatuses"], containers(pod, None));
         };
-        drop(server.edit(store, pods(), key, (KUBELET, "status"), show));
+        drop(server.edit(store, key, (KUBELET, "status"), show));
     }
 
     /// Pods that are due become ready or go; pods that somebody else made or deleted are noticed.
@@ -134,7 +134,7 @@ fn become_ready(server: &ApiServer, store: &mut Store, key: &Key, pod: &Value) {
         put(pod, &["status", "conditions"], conditions("True", &started, &now));
         put(pod, &["status", "containerStatuses"], containers(pod, Some(&now)));
     };
-    drop(server.edit(store, pods(), key, (KUBELET, "status"), show));
+    drop(server.edit(store, key, (KUBELET, "status"), show));
 }
 
 fn conditions(ready: &str, started: &str, changed: &str) -> Value {

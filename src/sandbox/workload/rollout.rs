@@ -1,4 +1,4 @@
-//! Deployments to ReplicaSets: one set for each pod template, replaced step by step within surge and unavailability.
+//! Deployments to replica sets: one set for each pod template, replaced step by step within surge and unavailability.
 //!
 //! Source: the rolling update of the Deployment controller (`rolling.go`): scale the new set up to the total that the
 //! surge allows, scale old ones down by what is available beyond the minimum.
@@ -121,7 +121,7 @@ fn create_set(
     });
     let created = server.create_locked(store, replica_sets(), set, MANAGER).ok()?;
     let note = |object: &mut Value| put(object, &["metadata", "annotations", REVISION], revision);
-    drop(server.edit(store, deployments(), key, (MANAGER, ""), note));
+    drop(server.edit(store, key, (MANAGER, ""), note));
     let name = text(&created, "/metadata/name").to_owned();
     Some((Key { kind: replica_sets().idx, namespace: key.namespace.clone(), name }, created))
 }
@@ -129,6 +129,6 @@ fn create_set(
 fn scale(server: &ApiServer, store: &mut Store, key: &Key, from: i64, to: i64) {
     if from != to {
         let write = |object: &mut Value| put(object, &["spec", "replicas"], to);
-        drop(server.edit(store, replica_sets(), key, (MANAGER, ""), write));
+        drop(server.edit(store, key, (MANAGER, ""), write));
     }
 }

@@ -38,7 +38,7 @@ impl World {
 
     fn edit(&self, change: impl FnOnce(&mut Value)) {
         let key = Key { kind: deployments().idx, namespace: "default".to_owned(), name: "web".to_owned() };
-        self.server.edit(&mut self.server.store(), deployments(), &key, ("test", ""), change).unwrap();
+        self.server.edit(&mut self.server.store(), &key, ("test", ""), change).unwrap();
     }
 }
 
@@ -99,7 +99,7 @@ async fn a_deleted_deployment_takes_its_pods_along() {
     world.server.create(&deployment(3)).unwrap();
     world.play(70).await;
     let key = Key { kind: deployments().idx, namespace: "default".to_owned(), name: "web".to_owned() };
-    world.server.begin_deletion(&mut world.server.store(), deployments(), &key, None);
+    world.server.begin_deletion(&mut world.server.store(), &key, None);
     world.play(10).await;
     let store = world.server.store();
     assert_eq!([replica_sets(), pods()].map(|kind| store.list(kind.idx, None).count()), [0, 0]);
