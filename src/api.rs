@@ -22,6 +22,16 @@ pub use lint::{lint, source_problems, violated};
 pub use policy::{MetricQuery, metric_queries, policy};
 pub use v1alpha1::*;
 
+/// What the API server refuses in `object`: the rules of the schema and its CEL rules, on the object as stored.
+pub fn refusals(kind: &Kind, object: &serde_json::Value) -> Vec<FieldError> {
+    schema::validate(kind, object).into_iter().map(|finding| finding.error).collect()
+}
+
+/// `object` as the API server stores it: without nulls, with the defaults of the schema.
+pub fn stored(kind: &Kind, object: &serde_json::Value) -> serde_json::Value {
+    schema::as_stored(kind, object)
+}
+
 #[expect(unused_imports, reason = "named in the module documentation")]
 use crate::policy::Policy;
 

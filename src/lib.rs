@@ -28,7 +28,7 @@
 //!
 //! Behind feature `operator`: [`report`] (a plan as table, files and page), [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
 //! [`edge`] (clock, Kubernetes client), [`operator`]
-//! (watch, schedule, actuate), [`telemetry`], [`cli`].
+//! (watch, schedule, actuate), [`sandbox`] (a cluster in the process, in virtual time), [`telemetry`], [`cli`].
 
 #[cfg(feature = "operator")]
 pub mod api;
@@ -48,6 +48,8 @@ pub mod plan;
 pub mod policy;
 #[cfg(feature = "operator")]
 pub mod report;
+#[cfg(feature = "operator")]
+pub mod sandbox;
 pub mod series;
 #[cfg(feature = "operator")]
 pub mod telemetry;

@@ -62,17 +62,24 @@ const LEASE_LIMIT: Duration = Duration::from_secs(30);
 /// How long the loops may take to end at a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
 
+/// What the operator meets outside itself.
+pub struct Outside {
+    /// The cluster.
+    pub client: kube::Client,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where metric sources are asked.
+    pub pool: SourcePool,
+    /// Where the probes are served; nowhere when `None`.
+    pub listener: Option<TcpListener>,
+}
+
 /// Runs the operator until `stop`: no write begins after it, the Lease is released, the probes answer to the end.
 ///
 /// # Errors
 /// When the probes cannot be served.
-pub async fn run(
-    settings: Settings,
-    client: kube::Client,
-    clock: Arc<dyn Clock>,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) -> std::io::Result<()> {
+    let Outside { client, clock, pool, listener } = outside;
     let (metrics, registry) = Metrics::register();
     let (sink, publisher) = events::channel(client.clone(), &settings.identity, Arc::clone(&clock), &metrics);
     let lease = LeaseSettings {
@@ -98,7 +105,7 @@ pub async fn run(
         targets: Targets::new(client.clone()),
         client,
         clock,
-        pool: Arc::new(SourcePool::new()),
+        pool: Arc::new(pool),
         autoscalers: watching.autoscalers,
         sources: watching.sources,
         metrics: Arc::new(metrics),
@@ -107,7 +114,7 @@ pub async fn run(
     });
     tracing::info!(interval = %ctx.settings.interval, identity = ctx.settings.identity, "the operator starts");
     tokio::spawn(publisher.run());
-    let probes = tokio::spawn(health::serve(listener, vitals, stop.clone()));
+    let probes = listener.map(|listener| tokio::spawn(health::serve(listener, vitals, stop.clone())));
     let lease_stop = CancellationToken::new();
     let election = tokio::spawn(elector.run(lease_stop.clone()));
     let work = tokio::spawn(work(Arc::clone(&ctx), leadership, (beat, synced), stop.clone()));
@@ -121,7 +128,10 @@ pub async fn run(
     if tokio::time::timeout(Duration::from_secs(3), election).await.is_err() {
         tracing::warn!("the Lease could not be released: another process takes over when it ends");
     }
-    probes.await.unwrap_or(Ok(()))
+    match probes {
+        Some(probes) => probes.await.unwrap_or(Ok(())),
+        None => Ok(()),
+    }
 }
 
 /// Nothing is decided before every watch cache is filled and the sources are known (F07).
@@ -148,6 +158,7 @@ async fn work(
             }
         };
         tokio::select! {
+            biased;
             filled = filled => filled,
             () = beating => false,
             () = stop.cancelled() => false,

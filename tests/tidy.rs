@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "units",
     "calendar",
     "series",
@@ -22,6 +22,7 @@ const ORDER: [&str; 17] = [
     "edge",
     "telemetry",
     "operator",
+    "sandbox",
     "cli",
     "main",
     "lib",

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::edge::client;
 use crate::edge::clock::SystemClock;
+use crate::metrics::SourcePool;
 use crate::operator::restore::Restored;
-use crate::operator::{self, Settings};
+use crate::operator::{self, Outside, Settings};
 use crate::telemetry::logs::{self, Format};
 use crate::units::Span;
 
@@ -134,6 +135,8 @@ async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
         }
         stopper.cancel();
     });
-    operator::run(settings, client, Arc::new(SystemClock), listener, stop).await?;
+    let outside =
+        Outside { client, clock: Arc::new(SystemClock), pool: SourcePool::new(), listener: Some(listener) };
+    operator::run(settings, outside, stop).await?;
     Ok(())
 }

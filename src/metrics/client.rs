@@ -5,7 +5,10 @@
 //! without a limit, loses the status of an answer that is not JSON and drops `warnings`.
 
 use std::fmt;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use prometheus_http_query::Client as Api;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -62,10 +65,31 @@ impl From<Result<Sample, Refusal>> for Answer {
     }
 }
 
+/// Name and value of the parameters of a question.
+pub type Parameters = Vec<(&'static str, String)>;
+
+/// A source in this process, asked without a socket: virtual time cannot wait for one.
+pub trait Endpoint: Send + Sync {
+    /// The answer to a `GET` of `path` (`/api/v1/query`, `/api/v1/query_range`); or why there is no connection.
+    fn get(
+        &self,
+        path: &'static str,
+        parameters: Parameters,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, String>>;
+}
+
+/// How a source is reached.
+pub(super) enum Wire {
+    /// Over HTTP.
+    Http(Api),
+    /// In this process.
+    Within(Arc<dyn Endpoint>),
+}
+
 /// A client of one source. It keeps connections; drop it to close them.
 pub struct SourceClient {
     name: String,
-    pub(super) api: Api,
+    pub(super) wire: Wire,
     pub(super) timeout: Span,
     permits: Semaphore,
     /// Histories may hold at most half of the permits, so that present readings do not wait behind them.
@@ -90,9 +114,19 @@ impl SourceClient {
             name: name.clone(),
             fault: "url: it cannot be used".into(),
         })?;
+        Ok(Self::over(Wire::Http(api), name, timeout, max_concurrent))
+    }
+
+    /// A client that asks `endpoint`, whatever address `settings` have; the rest of them holds.
+    pub fn within(settings: SourceSettings, endpoint: Arc<dyn Endpoint>) -> Self {
+        let SourceSettings { name, timeout, max_concurrent, .. } = settings;
+        Self::over(Wire::Within(endpoint), name, timeout, max_concurrent)
+    }
+
+    fn over(wire: Wire, name: String, timeout: Span, max_concurrent: usize) -> Self {
         let permits = Semaphore::new(max_concurrent);
         let history_permits = Semaphore::new((max_concurrent / 2).max(1));
-        Ok(Self { name, api, timeout, permits, history_permits })
+        Self { name, wire, timeout, permits, history_permits }
     }
 
     /// The source's name.
@@ -108,24 +142,41 @@ impl SourceClient {
     async fn ask_instant(&self, query: &InstantQuery) -> Result<Sample, Refusal> {
         let InstantQuery { promql, at, max_age } = query;
         let _permit = self.permit(&self.permits).await?;
-        let request = self
-            .api
-            .query(promql)
-            .query("time", seconds(*at))
-            .timeout(self.timeout_millis())
-            .query("lookback_delta", lookback(*max_age))
-            .query("partial_response", "false")
-            .query("limit", SERIES_LIMIT);
         let sent = async {
-            let response = if promql.len() > GET_QUERY_BYTES_MAX {
-                request.post_raw().await
-            } else {
-                request.get_raw().await
+            let response = match &self.wire {
+                Wire::Http(api) => {
+                    let request = api
+                        .query(promql)
+                        .query("time", seconds(*at))
+                        .timeout(self.timeout_millis())
+                        .query("lookback_delta", lookback(*max_age))
+                        .query("partial_response", "false")
+                        .query("limit", SERIES_LIMIT);
+                    let long = promql.len() > GET_QUERY_BYTES_MAX;
+                    if long { request.post_raw().await } else { request.get_raw().await }.map_err(unsent)?
+                }
+                Wire::Within(endpoint) => {
+                    let own = vec![("time", seconds(*at))];
+                    answered(endpoint.get("/api/v1/query", self.parameters(promql, *max_age, own)).await)?
+                }
             };
             body(response, INSTANT_BYTES_MAX).await
         };
         let body = self.in_time(sent).await?;
         decode::instant(&body)
+    }
+
+    /// The parameters of a question that is asked within this process: `own`, and those of every question.
+    pub(super) fn parameters(&self, promql: &str, max_age: Span, own: Parameters) -> Parameters {
+        let mut all = vec![
+            ("query", promql.to_owned()),
+            ("timeout", format!("{}ms", self.timeout_millis())),
+            ("lookback_delta", lookback(max_age)),
+            ("partial_response", "false".to_owned()),
+            ("limit", SERIES_LIMIT.to_string()),
+        ];
+        all.extend(own);
+        all
     }
 
     /// Waits for a turn among the histories, then among all queries.
@@ -177,15 +228,23 @@ pub(super) fn lookback(max_age: Span) -> String {
     format!("{}ms", max_age.millis().max(1))
 }
 
-/// The body of a successful answer, read up to `cap` bytes after decompression.
-pub(super) async fn body(
-    sent: Result<reqwest::Response, prometheus_http_query::Error>,
-    cap: usize,
-) -> Result<Vec<u8>, Refusal> {
-    let response = sent.map_err(|error| match &error {
+/// Why a question was not answered.
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
+pub(super) fn unsent(error: prometheus_http_query::Error) -> Refusal {
+    match &error {
         prometheus_http_query::Error::Client(client) => client.inner().map_or_else(timed_out, broken),
         _ => Refusal::new(Absence::Unreachable, "the query could not be sent"),
-    })?;
+    }
+}
+
+/// The answer of an endpoint in this process, as one that came over HTTP.
+pub(super) fn answered(sent: Result<http::Response<Bytes>, String>) -> Result<reqwest::Response, Refusal> {
+    sent.map(reqwest::Response::from)
+        .map_err(|problem| Refusal::new(Absence::Unreachable, &format!("cannot connect: {problem}")))
+}
+
+/// The body of a successful answer, read up to `cap` bytes after decompression.
+pub(super) async fn body(response: reqwest::Response, cap: usize) -> Result<Vec<u8>, Refusal> {
     // Only 200 carries a whole answer: 204 has none, 206 is cut, 3xx is not followed.
     let status = response.status();
     if status == reqwest::StatusCode::OK {

@@ -4,7 +4,9 @@
 //! the source did not have is not there. All or nothing: a chunk that fails fails the call, since half a history
 //! would look like a gap.
 
-use super::client::{GET_QUERY_BYTES_MAX, SERIES_LIMIT, SourceClient, body, lookback};
+use super::client::{
+    GET_QUERY_BYTES_MAX, SERIES_LIMIT, SourceClient, Wire, answered, body, lookback, unsent,
+};
 use super::decode::{self, Points, Refusal};
 use super::settings::SourceError;
 use crate::decide::evidence::Absence;
@@ -82,18 +84,31 @@ impl SourceClient {
         (start, end): (Timestamp, Timestamp),
     ) -> Result<Points, Refusal> {
         let _turn = self.history_turn().await?;
-        let step = f64::from(query.step.seconds());
-        let request = self
-            .api
-            .query_range(&query.promql, start.seconds(), end.seconds(), step)
-            .timeout(self.timeout_millis())
-            .query("lookback_delta", lookback(query.max_age))
-            .query("partial_response", "false")
-            .query("limit", SERIES_LIMIT);
+        let HistoryQuery { promql, step, max_age, .. } = query;
+        let (start, end) = (start.seconds(), end.seconds());
         let body = self.in_time(async {
-            let long = query.promql.len() > GET_QUERY_BYTES_MAX;
-            let sent = if long { request.post_raw().await } else { request.get_raw().await };
-            body(sent, RANGE_BYTES_MAX).await
+            let response = match &self.wire {
+                Wire::Http(api) => {
+                    let request = api
+                        .query_range(promql, start, end, f64::from(step.seconds()))
+                        .timeout(self.timeout_millis())
+                        .query("lookback_delta", lookback(*max_age))
+                        .query("partial_response", "false")
+                        .query("limit", SERIES_LIMIT);
+                    let long = promql.len() > GET_QUERY_BYTES_MAX;
+                    if long { request.post_raw().await } else { request.get_raw().await }.map_err(unsent)?
+                }
+                Wire::Within(endpoint) => {
+                    let own = [
+                        ("start", start.to_string()),
+                        ("end", end.to_string()),
+                        ("step", step.seconds().to_string()),
+                    ];
+                    let parameters = self.parameters(promql, *max_age, own.to_vec());
+                    answered(endpoint.get("/api/v1/query_range", parameters).await)?
+                }
+            };
+            body(response, RANGE_BYTES_MAX).await
         });
         let body = body.await?;
         decode::range(&body)

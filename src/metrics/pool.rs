@@ -5,11 +5,12 @@
 //! client, limits and answers, so that a slow one delays only those who use it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::OnceCell;
 
-use super::client::{Answer, InstantQuery, SourceClient};
+use super::client::{Answer, Endpoint, InstantQuery, SourceClient};
 use super::history::HistoryQuery;
 use super::settings::{SourceError, SourceSettings};
 use super::suspect::FallWatch;
@@ -22,9 +23,18 @@ const KEEP: Span = Span::from_minutes(1);
 const ANSWERS_MAX: usize = 100_000;
 
 /// The sources by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SourcePool {
     sources: RwLock<HashMap<String, Known>>,
+    /// Answers in place of every source's address.
+    endpoint: Option<Arc<dyn Endpoint>>,
+}
+
+impl fmt::Debug for SourcePool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sources, endpoint } = self;
+        f.debug_struct("SourcePool").field("sources", sources).field("within", &endpoint.is_some()).finish()
+    }
 }
 
 /// A source, or why it cannot be used.
@@ -70,6 +80,11 @@ impl SourcePool {
         Self::default()
     }
 
+    /// A pool without sources, in which every source that is added is `endpoint`, whatever its address.
+    pub fn within(endpoint: Arc<dyn Endpoint>) -> Self {
+        Self { sources: RwLock::default(), endpoint: Some(endpoint) }
+    }
+
     /// Adds the source or replaces the one of its name, for questions from now on; those under way end with the old
     /// settings. Equal settings change nothing and keep the answers and connections.
     ///
@@ -81,7 +96,11 @@ impl SourcePool {
             return Ok(());
         }
         let name = settings.name.clone();
-        match SourceClient::new(settings.clone()) {
+        let client = match &self.endpoint {
+            None => SourceClient::new(settings.clone()),
+            Some(endpoint) => Ok(SourceClient::within(settings.clone(), Arc::clone(endpoint))),
+        };
+        match client {
             Ok(client) => {
                 let source = Source {
                     settings,

@@ -61,6 +61,7 @@ pub async fn run(
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
@@ -87,6 +88,7 @@ async fn follow(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         let due = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             due = ticks.tick() => due,
         };

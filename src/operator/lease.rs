@@ -147,10 +147,12 @@ impl Elector {
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
             let wait = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 wait = self.round() => wait,
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
             }

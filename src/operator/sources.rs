@@ -41,6 +41,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
             looked = tokio::time::Instant::now();
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep(CHANGED_EVERY) => {}
         }

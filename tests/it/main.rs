@@ -4,3 +4,4 @@ mod admission;
 mod crds;
 mod manifests;
 mod plan;
+mod sandbox;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use foresail::edge::client::hardened;
 use foresail::edge::clock::{Clock, ManualClock, SystemClock};
-use foresail::operator::{self, Settings};
+use foresail::metrics::SourcePool;
+use foresail::operator::{self, Outside, Settings};
 use foresail::units::{Span, Timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -47,10 +48,11 @@ impl Library {
             lease_name: "foresail".to_owned(),
             identity: "library".to_owned(),
         };
+        let outside = Outside { client, clock, pool: SourcePool::new(), listener: Some(listener) };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let running = tokio::spawn(async move {
-            operator::run(settings, client, clock, listener, stopped).await.expect("it runs until stopped");
+            operator::run(settings, outside, stopped).await.expect("it runs until stopped");
         });
         Self { stop, running }
     }

@@ -1,0 +1,156 @@
+//! The real operator in the sandbox: days in seconds, and the same bytes from the same seed.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test over a world that it made itself")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foresail::edge::clock::Clock as _;
+use foresail::sandbox::{Fault, Faults, Shop, StartUp, Surge, World};
+use foresail::units::{Span, Step, Timestamp};
+use serde_json::{Value, json};
+
+/// A Tuesday, 2026-11-24T00:00:00Z.
+const DAY: Timestamp = Timestamp::from_seconds(1_795_478_400);
+const QUERY: &str = "sum(rate(http_requests_total{app=\"web\"}[1m]))";
+const CAPACITY: f64 = 100.0;
+/// When the morning begins.
+const RAMP: Span = Span::from_minutes(510);
+const LEAD: Span = Span::from_minutes(4);
+
+/// A shop that from half past eight to half past ten comes to three times its own night.
+fn demand(at: Timestamp) -> f64 {
+    let day = at.floor_to(Step::new(86_400).unwrap());
+    let morning = Surge {
+        begins: day.plus(RAMP),
+        climb: Span::from_hours(2),
+        stays: Span::from_hours(9),
+        falls: Span::from_hours(2),
+        times: 3.0,
+    };
+    Shop { seed: 7, peak: 1000.0, surges: vec![morning] }.demand(at)
+}
+
+/// Replicas that demand needs at a utilization.
+fn need(at: Timestamp, utilization: f64) -> u32 {
+    (0..10_000_u32).find(|n| f64::from(*n) * CAPACITY * utilization >= demand(at)).unwrap()
+}
+
+fn deployment(namespace: &str, replicas: u32) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
+    })
+}
+
+fn autoscaler(mode: &str) -> Value {
+    json!({
+        "apiVersion": "foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "mode": mode, "minReplicas": 2, "maxReplicas": 100, "sourceRef": {"name": "main"},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "metrics": [{"name": "requests", "type": "Prometheus", "query": QUERY, "capacityPerReplica": "100"}],
+            "forecast": {"leadTime": "4m", "historyDays": 14},
+        },
+    })
+}
+
+/// A shop at `start`: its Deployment with 20 replicas that serve, an autoscaler, the operator.
+async fn shop(start: Timestamp, mode: &str) -> World {
+    let world = World::starting_at(start, 7).unwrap();
+    let recorded = |at: Timestamp| Some(demand(at.minus(Span::from_minutes(1))));
+    world.prometheus.script(QUERY, Step::MINUTE, Arc::new(recorded)).unwrap();
+    world.add_namespace("shop").unwrap();
+    world.server.create(&deployment("shop", 20)).unwrap();
+    world.start_controllers(StartUp { median: LEAD, spread: 0.0 }, BTreeMap::new());
+    world.play(Span::from_minutes(5)).await;
+    world.server.create(&autoscaler(mode)).unwrap();
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_scales_ahead_of_a_ramp_it_has_seen_before() {
+    let world = shop(DAY.plus(Span::from_hours(7)), "Active").await;
+    let operator = world.start_operator(Span::from_seconds(15));
+    let (ramp, end) = (DAY.plus(RAMP), DAY.plus(RAMP).plus(Span::from_hours(2)));
+    world.play_until(ramp).await;
+    let (mut served, mut unserved) = (0.0, 0.0);
+    let (mut behind, mut paid, mut reactive) = (0, 0, 0);
+    while world.clock.now() < end {
+        world.play(Span::from_minutes(1)).await;
+        let now = world.clock.now();
+        let (asked, ready) = world.server.replicas("shop", "web").unwrap();
+        served += demand(now);
+        unserved += (demand(now) - f64::from(ready) * CAPACITY).max(0.0);
+        behind += u32::from(asked < need(now.plus(LEAD), 1.0));
+        paid += asked;
+        reactive += need(now.minus(Span::from_minutes(1)), 0.7);
+    }
+    operator.stop().await.unwrap();
+    // What will be needed once a pod has started is asked for now, and it costs less than an HPA's 30 % of headroom.
+    assert!(unserved / served < 0.001, "{unserved} of {served}");
+    assert!(behind <= 2, "{behind} minutes of 120");
+    assert!(f64::from(paid) < 0.9 * f64::from(reactive), "{paid} of {reactive} replica-minutes");
+}
+
+/// What was asked for each minute of the first hour of the ramp, and every object at its end.
+async fn trace(faults: Option<Faults>) -> (Vec<u32>, String) {
+    let world = shop(DAY.plus(Span::from_hours(8)), "Active").await;
+    if let Some(faults) = faults {
+        world.server.set_faults(faults);
+    }
+    let operator = world.start_operator(Span::from_seconds(15));
+    let mut asked = Vec::new();
+    while world.clock.now() < DAY.plus(RAMP).plus(Span::from_hours(1)) {
+        world.play(Span::from_minutes(1)).await;
+        asked.push(world.server.replicas("shop", "web").unwrap().0);
+    }
+    world.server.set_faults(Faults::none());
+    operator.stop().await.unwrap();
+    (asked, world.server.dump())
+}
+
+/// Shows where two runs part, and no more of them.
+fn assert_same((asked, dump): &(Vec<u32>, String), (other_asked, other_dump): &(Vec<u32>, String)) {
+    assert_eq!(asked, other_asked);
+    for (line, other) in dump.lines().zip(other_dump.lines()) {
+        if let Some(at) = line.bytes().zip(other.bytes()).position(|(a, b)| a != b) {
+            let around = |text: &str| text[at.saturating_sub(300)..text.len().min(at + 100)].to_owned();
+            panic!("runs part:\n{}\n{}", around(line), around(other));
+        }
+    }
+    assert_eq!(dump.len(), other_dump.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_bytes() {
+    let first = trace(None).await;
+    let (least, most) = (first.0.iter().min().unwrap(), first.0.iter().max().unwrap());
+    assert!(least < most, "{:?}", first.0);
+    assert_same(&first, &trace(None).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_api_server_costs_no_replicas_and_the_same_seed_fails_the_same_way() {
+    let faults = || {
+        let rates = [
+            (Fault::Refuse(503), 0.1),
+            (Fault::Refuse(429), 0.05),
+            (Fault::LoseAnswer, 0.05),
+            (Fault::Silence, 0.05),
+            (Fault::Overtake, 0.1),
+            (Fault::Delay(900), 0.2),
+            (Fault::CutWatch, 0.5),
+        ];
+        Faults::seeded(3, &rates)
+    };
+    let (calm, peaceful) = trace(None).await;
+    let (asked, dump) = trace(Some(faults())).await;
+    assert_ne!(dump, peaceful);
+    let distance = |(a, b): (&u32, &u32)| a.abs_diff(*b);
+    let worst = asked.iter().zip(&calm).map(distance).max().unwrap();
+    assert!(worst <= 3, "{asked:?}\n{calm:?}");
+    assert_same(&(asked, dump), &trace(Some(faults())).await);
+}
