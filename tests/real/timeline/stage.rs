@@ -153,7 +153,7 @@ pub(super) const MAIN_USER: &str = "system:serviceaccount:foresail:foresail";
 /// Starts and installs everything.
 pub(super) fn set_up(plane: &'static ControlPlane) -> Stage {
     plane.add_nodes(2);
-    let start = ((unix_seconds() + UNTIL_RAMP - 180.0) / 300.0).ceil() * 300.0 + 180.0;
+    let start = unix_seconds() + UNTIL_RAMP;
     let exporter = Exporter::start(move |now| {
         let labels = vec![("app".to_owned(), "shop".to_owned())];
         vec![Reading { kind: Kind::Gauge, name: "demand".to_owned(), labels, value: demand(now, start) }]
