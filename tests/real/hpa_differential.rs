@@ -10,12 +10,11 @@ mod judge;
 mod lane;
 mod values;
 
-use std::io::Write as _;
 use std::ops::AddAssign;
 
 use serde_json::json;
 
-use crate::control_plane::shared;
+use crate::control_plane::{shared, testbed};
 use candidate::Candidate;
 use judge::{Counts, Observed};
 use lane::{Driven, Lane};
@@ -72,11 +71,9 @@ async fn the_reactive_answer_is_that_of_a_real_hpa() {
         counts.add_assign(judge::count_outcomes(&observed));
     }
     let Counts { ups, downs, holds, missing, decisions } = counts;
-    writeln!(
-        std::io::stderr(),
+    testbed::say(&format!(
         "{decisions} decisions of a real HPA: {ups} up, {downs} down, {holds} held within tolerance, {missing} without a value"
-    )
-    .expect("standard error is open");
+    ));
     assert!(ups >= 40 && downs >= 40 && holds >= 20 && missing >= 20, "{counts:?}");
 }
 

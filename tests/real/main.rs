@@ -19,5 +19,7 @@ mod children;
 mod control_plane;
 mod hpa_differential;
 mod injected;
+mod leaving;
+mod resident;
 mod smoke;
 mod timeline;

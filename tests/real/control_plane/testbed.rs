@@ -15,12 +15,15 @@ pub(crate) fn is_on() -> bool {
     if std::env::var("FORESAIL_TESTBED").is_ok_and(|value| value == "off") {
         let current = thread::current();
         let test = current.name().unwrap_or("a test");
-        // Not `eprintln!`, whose output is hidden for a test that passes.
-        writeln!(io::stderr(), "skipped `{test}`: it needs a real control plane, and FORESAIL_TESTBED=off")
-            .expect("standard error is open");
+        say(&format!("skipped `{test}`: it needs a real control plane, and FORESAIL_TESTBED=off"));
         return false;
     }
     true
+}
+
+/// Shows a line also when the test passes, for which `eprintln!` is hidden.
+pub(crate) fn say(line: &str) {
+    writeln!(io::stderr(), "{line}").expect("standard error is open");
 }
 
 /// The directory that holds every program and `stages/`; builds what is missing.
