@@ -11,6 +11,9 @@
 //! experts' quantiles are averaged with weights learned from their pinball loss (`combine`). Errors and losses are
 //! always taken on time blocks that the coefficients have not seen.
 //!
+//! Levels are means over blocks of at least five minutes. What demand does within a block, and what the first steps of
+//! a block tell of its rest, is learned from the two days that are known step by step (`shape`).
+//!
 //! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features only.
 
 mod checkpoint;
