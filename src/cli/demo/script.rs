@@ -34,7 +34,7 @@ pub enum Scenario {
     BlackFriday,
     /// Prometheus is gone before the morning's wave.
     Blind,
-    /// Demand is told in a wrong unit, then as zero, then as NaN.
+    /// Demand is told as zero, then as NaN, then in a unit that is off by a thousand.
     BadMetric,
     /// Foresail raises an HPA's minReplicas and is killed before the morning's wave.
     OperatorDead,
@@ -128,9 +128,9 @@ impl Script {
                 vec![Window { from, to, trouble: Trouble::Refused }]
             }
             Scenario::BadMetric => vec![
-                window(480, 490, Trouble::Times(1000.0)),
-                window(540, 550, Trouble::Says(0.0)),
-                window(660, 690, Trouble::Says(f64::NAN)),
+                window(480, 490, Trouble::Says(0.0)),
+                window(540, 570, Trouble::Says(f64::NAN)),
+                window(720, 730, Trouble::Times(1000.0)),
             ],
         }
     }
