@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod crds;
+pub mod demo;
 pub mod forecast;
 mod manifest;
 pub mod operator;
@@ -25,6 +26,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
+    /// Watch a shop live through its days in a cluster of this process: Foresail beside an HPA.
+    Demo(demo::DemoArgs),
     /// Forecast demand: one JSON request a line, one answer a line.
     Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
@@ -42,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Crds(args) => crds::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),

@@ -112,6 +112,13 @@ impl Run {
             baselines::schedule(scenario),
             baselines::oracle(scenario),
         ]);
+        Outcome::judge(scenario, courses, ahead)
+    }
+}
+
+impl Outcome {
+    /// What `courses` come to, each beside the others.
+    pub fn judge(scenario: &Scenario, courses: Vec<Course>, ahead: Vec<Option<Ahead>>) -> Self {
         let figures: Vec<Figures> = courses.iter().map(|course| course.figures(scenario)).collect();
         let fair: Vec<Figures> = courses
             .iter()
@@ -124,7 +131,7 @@ impl Run {
             .zip(figures)
             .map(|(course, figures)| Judged { on_front: on_front(&figures, &fair), course, figures })
             .collect();
-        Outcome { policies, ahead }
+        Self { policies, ahead }
     }
 }
 

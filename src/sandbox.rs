@@ -8,6 +8,7 @@
 //! | [`clock`] | virtual time as time of day |
 //! | [`hpa`] | the HorizontalPodAutoscaler, as a rival |
 //! | [`prometheus`] | a Prometheus-compatible endpoint over scripted series |
+//! | [`season`] | three weeks of a shop up to its Black Friday |
 //! | [`server`] | an API server as a tower service over a store |
 //! | [`shop`] | the demand of a synthetic shop |
 //! | [`world`] | all of it together, with the operator |
@@ -18,6 +19,7 @@ pub mod hpa;
 pub(crate) mod json;
 pub(crate) mod kinds;
 pub mod prometheus;
+pub mod season;
 pub mod seed;
 pub mod server;
 pub mod shop;
@@ -28,6 +30,7 @@ pub mod world;
 pub use clock::VirtualClock;
 pub use hpa::HpaController;
 pub use prometheus::Prometheus;
+pub use season::Season;
 pub use server::{ApiServer, Fault, Faults};
 pub use shop::{Shop, Surge};
 pub use workload::{StartUp, Workloads};

@@ -22,7 +22,7 @@ use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp, replic
 use autoscaler::{Autoscaler, Setting};
 
 /// Time between two ticks of the operator, as it is by default.
-const INTERVAL: Span = Span::from_seconds(15);
+pub(super) const INTERVAL: Span = Span::from_seconds(15);
 
 /// Exit code of a missed gate.
 const GATE_MISSED: u8 = 3;
@@ -270,7 +270,8 @@ fn notes(policy: &Policy, history: &History) -> Vec<String> {
     notes
 }
 
-fn write_files(report: &Report<'_>, out: &Path) -> anyhow::Result<()> {
+/// Writes `plan.json`, `report.html` and `decisions.csv` into the directory `out`, which is made.
+pub(super) fn write_files(report: &Report<'_>, out: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(out)?;
     let json = serde_json::to_string_pretty(&PlanJson::new(report))? + "\n";
     fs::write(out.join("plan.json"), json)?;

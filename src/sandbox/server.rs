@@ -174,6 +174,19 @@ impl ApiServer {
         Some((count("/spec/replicas"), count("/status/readyReplicas")))
     }
 
+    /// The object of a kind by namespace and name, as it is now; `None` when there is none, or no such kind.
+    pub fn object(
+        &self,
+        (api_version, kind): (&str, &str),
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<Value>> {
+        let kind = super::kinds::kinds()
+            .iter()
+            .find(|known| known.name == kind && known.api_version() == api_version)?;
+        self.store().get(&key_of(kind, namespace, name)).cloned()
+    }
+
     /// Every object as a line of JSON, in the order of kind, namespace and name.
     pub fn dump(&self) -> String {
         let store = self.store();

@@ -2,6 +2,7 @@
 
 mod admission;
 mod crds;
+mod demo;
 mod manifests;
 mod plan;
 mod sandbox;

@@ -1,0 +1,67 @@
+//! `foresail demo`: a shop's days in a cluster of this process, Foresail beside an HPA on the same demand.
+
+mod play;
+mod progress;
+mod script;
+mod verdict;
+
+pub use play::{Lane, Played, Sample, play};
+pub use script::{Scenario, Script, Stretch};
+pub use verdict::{Claim, Verdict, judge};
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::plan::write_files;
+use crate::report::{Report, table};
+use progress::Progress;
+
+/// Arguments of `foresail demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// What happens.
+    #[arg(long, value_enum, default_value_t = Scenario::BlackFriday)]
+    scenario: Scenario,
+
+    /// A directory for plan.json, decisions.csv and report.html; made when it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Another seed is another shop; the same seed gives the same bytes.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+
+    /// How many times faster than real time, as `600x`; as fast as it goes when left out.
+    #[arg(long, value_name = "FACTOR", value_parser = speed)]
+    speed: Option<u32>,
+}
+
+fn speed(text: &str) -> Result<u32, String> {
+    let factor = text.strip_suffix('x').unwrap_or(text).parse().ok();
+    factor.filter(|factor| (1..=1_000_000).contains(factor)).ok_or_else(|| "write it as `600x`".to_owned())
+}
+
+/// Plays, prints and writes. Exit code 1 when the scenario's verdict does not hold.
+///
+/// # Errors
+/// Files that cannot be written.
+pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let DemoArgs { scenario, out, seed, speed } = args;
+    let script = Script::of(scenario, seed);
+    let mut progress = Progress::begin(script.live, speed);
+    let played = play(&script, |at| progress.come_to(at))?;
+    let (replayed, outcome) = played.outcome(&script)?;
+    let verdict = judge(&script, &played, &outcome, &replayed.policy);
+    let notes = [format!("seed {seed}; {}", verdict.line())];
+    let report = Report { scenario: &replayed, outcome: &outcome, verdicts: &[], notes: &notes };
+    if let Some(out) = &out {
+        write_files(&report, out).with_context(|| format!("cannot write to `{}`", out.display()))?;
+    }
+    let shown = Report { notes: &[], ..report };
+    let text = format!("{}\n{}\n", table(&shown), verdict.line());
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
