@@ -45,3 +45,54 @@ fn a_metric_that_lies_moves_nothing_beyond_the_limits_and_nothing_down() {
     // The unit mistake was really seen.
     assert!(played.samples.iter().any(|sample| sample.ours.asked == 60));
 }
+
+#[test]
+fn foresail_serves_more_of_a_black_friday_and_its_eve_than_its_hpa_and_costs_less() {
+    let (_, _, verdict) = played(Scenario::BlackFriday, 570, 2100);
+    assert!(verdict.holds(), "{}", verdict.line());
+}
+
+#[test]
+fn the_same_seed_is_played_the_same_and_another_one_is_not() {
+    let an_hour = |seed: u64| {
+        let mut script = Script::of(Scenario::BlackFriday, seed);
+        script.live.from = at(570);
+        script.live.to = at(630);
+        let played = play(&script, |_| ()).unwrap();
+        format!("{played:?}")
+    };
+    assert_eq!(an_hour(7), an_hour(7));
+    assert_ne!(an_hour(7), an_hour(8));
+}
+
+#[test]
+fn the_command_prints_a_table_and_a_verdict_and_writes_the_files_of_a_plan() {
+    let dir = std::env::temp_dir().join(format!("foresail-demo-{}", std::process::id()));
+    let output = Command::new(env!("CARGO_BIN_EXE_foresail"))
+        .args(["demo", "--scenario", "operator-dead", "--seed", "7", "--out"])
+        .arg(&dir)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for expected in ["\nforesail ", "\nhpa ", "\noperator-dead holds: "] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let decisions = read("decisions.csv");
+    // A header, and 1440 minutes of two policies; the operator's forecast is in its own rows until it dies.
+    assert_eq!(decisions.lines().count(), 1 + 2 * 1440);
+    assert!(decisions.lines().nth(601).unwrap().split(',').nth(7).unwrap().parse::<f64>().unwrap() > 0.0);
+    assert!(read("plan.json").contains("operator-dead holds"));
+    assert!(read("report.html").contains("operator-dead holds"));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_speed_that_is_none_is_a_usage_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
+    let output = command.args(["demo", "--speed", "fast"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("write it as `600x`"));
+}

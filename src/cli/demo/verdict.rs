@@ -47,7 +47,7 @@ impl Verdict {
 pub fn judge(script: &Script, played: &Played, outcome: &Outcome, policy: &Policy) -> Verdict {
     let scenario = script.scenario;
     let claims = match scenario {
-        Scenario::BlackFriday => black_friday(outcome),
+        Scenario::BlackFriday => black_friday(script, played, outcome),
         Scenario::Blind | Scenario::OperatorDead => wave(script, played),
         Scenario::BadMetric => bad_metric(script, played, policy),
     };
@@ -58,7 +58,10 @@ fn claim(holds: bool, text: String) -> Claim {
     Claim { text, holds }
 }
 
-fn black_friday(outcome: &Outcome) -> Vec<Claim> {
+/// Over all that was played; the Black Friday alone is said beside it.
+fn black_friday(script: &Script, played: &Played, outcome: &Outcome) -> Vec<Claim> {
+    let friday = Stretch { from: script.season.black_friday, to: script.live.to };
+    let alone = |ready: fn(&Sample) -> u32| 100.0 * unserved(script, played, friday, ready);
     let of = |name: &str| -> Option<Figures> {
         outcome.policies.iter().find(|one| one.course.name == name).map(|one| one.figures)
     };
@@ -69,9 +72,11 @@ fn black_friday(outcome: &Outcome) -> Vec<Claim> {
         claim(
             ours.unserved_share < rival.unserved_share,
             format!(
-                "Foresail left {:.3} % of demand unserved, its HPA {:.3} %",
+                "Foresail left {:.3} % of demand unserved, its HPA {:.3} % (since the Black Friday's midnight {:.3} % and {:.3} %)",
                 100.0 * ours.unserved_share,
-                100.0 * rival.unserved_share
+                100.0 * rival.unserved_share,
+                alone(|sample| sample.ours.ready),
+                alone(|sample| sample.rival.ready),
             ),
         ),
         claim(
@@ -104,15 +109,14 @@ fn wave(script: &Script, played: &Played) -> Vec<Claim> {
     ];
     let text =
         format!("{:.3} % of the wave unserved, {:.3} % by the HPA beside it", 100.0 * ours, 100.0 * rival);
-    match script.scenario {
+    if script.scenario == Scenario::Blind {
         // A blind HPA stands still, which is no measure: the wave itself is to be served.
-        Scenario::Blind => claims.push(claim(ours < rival && ours <= BLIND_UNSERVED_MAX, text)),
-        _ => {
-            // Start-up times are drawn, so that two equal courses differ a little in what they serve.
-            let fewer = within(played, wave).filter(|sample| sample.ours.asked < sample.rival.asked).count();
-            claims.push(claim(fewer == 0, format!("{fewer} times fewer asked for than by an HPA alone")));
-            claims.push(claim(ours <= rival + CHANCE, text));
-        }
+        claims.push(claim(ours < rival && ours <= BLIND_UNSERVED_MAX, text));
+    } else {
+        // Start-up times are drawn, so that two equal courses differ a little in what they serve.
+        let fewer = within(played, wave).filter(|sample| sample.ours.asked < sample.rival.asked).count();
+        claims.push(claim(fewer == 0, format!("{fewer} times fewer asked for than by an HPA alone")));
+        claims.push(claim(ours <= rival + CHANCE, text));
     }
     claims
 }
