@@ -36,6 +36,15 @@ enum Command {
     Plan(plan::PlanArgs),
 }
 
+/// How to print an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// A table, for people.
+    Table,
+    /// One JSON object, for programs.
+    Json,
+}
+
 /// Runs the command.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Output;
 use super::manifest::{self, Document};
 use crate::api::{self, FieldError};
 
@@ -22,15 +23,6 @@ pub struct CheckArgs {
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-/// How to print the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// One line for each problem, then a summary.
-    Table,
-    /// One JSON object.
-    Json,
 }
 
 /// What was found.

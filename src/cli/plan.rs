@@ -13,6 +13,7 @@ use std::thread;
 
 use anyhow::{Context as _, bail};
 
+use super::Output;
 use crate::calendar::parse_instant;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::plan::{Day, Gate, History, Outcome, Run, Scenario, Verdict, days, foresee};
@@ -78,15 +79,6 @@ pub struct PlanArgs {
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-/// How to print the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// A table of all policies.
-    Table,
-    /// What plan.json holds.
-    Json,
 }
 
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {

@@ -8,12 +8,12 @@ use foresail::edge::clock::{Clock, ManualClock, SystemClock};
 use foresail::metrics::SourcePool;
 use foresail::operator::{self, Outside, Settings};
 use foresail::units::{Span, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::control_plane::manifests::deployment;
+use crate::control_plane::manifests::{Shop, deployment, hpa, metric_source};
 use crate::control_plane::{ControlPlane, scripted, shared};
 
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -69,32 +69,24 @@ impl Drop for Library {
     }
 }
 
-fn autoscaler(namespace: &str, source: &str, mode: &str, via: &str, prediction: &str) -> Value {
-    json!({
-        "apiVersion": "foresail.dev/v1alpha1",
-        "kind": "PredictiveAutoscaler",
-        "metadata": { "name": "shop", "namespace": namespace },
-        "spec": {
-            "mode": mode,
-            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
-            "minReplicas": 2,
-            "maxReplicas": 40,
-            "sourceRef": { "name": source },
-            "metrics": [{
-                "name": "demand", "type": "Prometheus", "query": "demand",
-                "capacityPerReplica": "100", "prediction": prediction,
-            }],
-            "forecast": { "leadTime": "60s" },
-            "objective": { "unserved": "1%" },
-            "behavior": { "scaleDown": { "stabilizationWindowSeconds": WINDOW.seconds() } },
-            "actuation": { "via": via },
-        },
-    })
+/// A Deployment `shop` of `replicas` with an autoscaler on a source of its own, and the operator of its namespace.
+async fn begin(plane: &ControlPlane, namespace: &str, replicas: u32, asked: Asked<'_>) -> Library {
+    let Asked { mode, via, prediction, url, clock } = asked;
+    plane.apply(&metric_source(namespace, url));
+    plane.apply(&deployment(namespace, "shop", replicas, "1s"));
+    let shop =
+        Shop { mode, via, prediction, source: namespace, query: "demand", window_seconds: WINDOW.seconds() };
+    plane.apply(&shop.autoscaler(namespace));
+    Library::start(plane, namespace, clock).await
 }
 
-fn metric_source(name: &str, url: &str) -> Value {
-    json!({ "apiVersion": "foresail.dev/v1alpha1", "kind": "MetricSource", "metadata": { "name": name },
-            "spec": { "url": url } })
+/// What [`begin`] is told besides the Deployment.
+struct Asked<'a> {
+    mode: &'a str,
+    via: &'a str,
+    prediction: &'a str,
+    url: &'a str,
+    clock: &'a Arc<ManualClock>,
 }
 
 fn get(plane: &ControlPlane, kind: &str, namespace: &str) -> Value {
@@ -135,11 +127,9 @@ async fn a_humans_scale_up_is_a_floor_for_thirty_minutes() {
     plane.add_nodes(1);
     let namespace = plane.namespace("human");
     let url = scripted::serve(|_| 350.0);
-    plane.apply(&metric_source("human", &url));
-    plane.apply(&deployment(namespace, "shop", 5, "1s"));
-    plane.apply(&autoscaler(namespace, "human", "Active", "Scale", "Disabled"));
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    let operator = Library::start(plane, namespace, &clock).await;
+    let asked_for = Asked { mode: "Active", via: "Scale", prediction: "Disabled", url: &url, clock: &clock };
+    let operator = begin(plane, namespace, 5, asked_for).await;
     let_decide(plane, namespace, &clock).await;
     assert_eq!(asked(plane, namespace), 5);
 
@@ -172,11 +162,9 @@ async fn a_second_writer_is_named_and_not_fought() {
     plane.add_nodes(1);
     let namespace = plane.namespace("fought");
     let url = scripted::serve(|_| 350.0);
-    plane.apply(&metric_source("fought", &url));
-    plane.apply(&deployment(namespace, "shop", 5, "1s"));
-    plane.apply(&autoscaler(namespace, "fought", "Active", "Scale", "Disabled"));
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    let operator = Library::start(plane, namespace, &clock).await;
+    let asked_for = Asked { mode: "Active", via: "Scale", prediction: "Disabled", url: &url, clock: &clock };
+    let operator = begin(plane, namespace, 5, asked_for).await;
     let_decide(plane, namespace, &clock).await;
 
     // First up, then down: the second write within ten minutes is a fight.
@@ -240,12 +228,11 @@ async fn a_floor_stands_through_a_valley_shorter_than_hold_and_is_lowered_after_
     #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "seconds of this century fit")]
     let url = scripted::serve(move |t| two_bumps(t, start as f64));
     let bump = Timestamp::from_seconds(start);
-    plane.apply(&metric_source("held", &url));
     plane.external_metrics().set(namespace, "demand", "150");
-    plane.apply(&deployment(namespace, "shop", 3, "1s"));
     plane.apply(&hpa(namespace));
-    plane.apply(&autoscaler(namespace, "held", "Floor", "HorizontalPodAutoscalerFloor", "Enabled"));
-    let operator = Library::start(plane, namespace, &clock).await;
+    let via = "HorizontalPodAutoscalerFloor";
+    let asked_for = Asked { mode: "Floor", via, prediction: "Enabled", url: &url, clock: &clock };
+    let operator = begin(plane, namespace, 3, asked_for).await;
     plane
         .eventually("the forecast to be trusted", TIMEOUT, async || {
             tokio::time::sleep(INTERVAL).await;
@@ -273,18 +260,4 @@ async fn a_floor_stands_through_a_valley_shorter_than_hold_and_is_lowered_after_
     );
     assert!(within(2_000, 2_400).all(|&(_, n)| n == 2), "not lowered after the second bump: {path:?}");
     operator.stop().await;
-}
-
-fn hpa(namespace: &str) -> Value {
-    let metric =
-        json!({ "metric": { "name": "demand" }, "target": { "type": "AverageValue", "averageValue": "70" } });
-    json!({
-        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-        "metadata": { "name": "shop", "namespace": namespace },
-        "spec": {
-            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
-            "minReplicas": 2, "maxReplicas": 40,
-            "metrics": [{ "type": "External", "external": metric }],
-        },
-    })
 }

@@ -28,6 +28,12 @@ pub(super) struct Limited {
     pub(super) condition: Condition,
 }
 
+const SCALE_UP_LIMIT: Condition = (
+    "ScalingLimited",
+    "True",
+    "ScaleUpLimit",
+    "the desired replica count is increasing faster than the maximum scale rate",
+);
 const WITHIN: Condition =
     ("ScalingLimited", "False", "DesiredWithinRange", "the desired count is within the acceptable range");
 
@@ -77,16 +83,7 @@ impl Memory {
         if stable > current {
             let limit = self.furthest(hpa, "scaleUp", current, now).max(current);
             let allowed = limit.min(max);
-            let reason = if limit < max {
-                (
-                    "ScalingLimited",
-                    "True",
-                    "ScaleUpLimit",
-                    "the desired replica count is increasing faster than the maximum scale rate",
-                )
-            } else {
-                TOO_MANY
-            };
+            let reason = if limit < max { SCALE_UP_LIMIT } else { TOO_MANY };
             return Limited {
                 replicas: stable.min(allowed),
                 condition: if stable > allowed { reason } else { WITHIN },
@@ -170,16 +167,7 @@ fn by_default(current: u32, stable: u32, min: u32, max: u32) -> Limited {
         return Limited { replicas: min, condition: TOO_FEW };
     }
     if stable > max.min(limit) {
-        let condition = if max > limit {
-            (
-                "ScalingLimited",
-                "True",
-                "ScaleUpLimit",
-                "the desired replica count is increasing faster than the maximum scale rate",
-            )
-        } else {
-            TOO_MANY
-        };
+        let condition = if max > limit { SCALE_UP_LIMIT } else { TOO_MANY };
         return Limited { replicas: max.min(limit), condition };
     }
     Limited { replicas: stable, condition: WITHIN }

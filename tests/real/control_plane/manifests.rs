@@ -28,3 +28,66 @@ pub(crate) fn deployment(namespace: &str, name: &str, replicas: u32, start_up: &
         },
     })
 }
+
+/// An HPA `shop` of the Deployment `shop` at 70 of the external metric `demand` a replica.
+pub(crate) fn hpa(namespace: &str) -> Value {
+    let metric =
+        json!({ "metric": { "name": "demand" }, "target": { "type": "AverageValue", "averageValue": "70" } });
+    json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": { "name": "shop", "namespace": namespace },
+        "spec": {
+            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
+            "minReplicas": 2, "maxReplicas": 40,
+            "metrics": [{ "type": "External", "external": metric }],
+        },
+    })
+}
+
+/// A metric source that may be used from every namespace.
+pub(crate) fn metric_source(name: &str, url: &str) -> Value {
+    json!({
+        "apiVersion": "foresail.dev/v1alpha1", "kind": "MetricSource",
+        "metadata": { "name": name },
+        "spec": { "url": url, "timeout": "3s" },
+    })
+}
+
+/// What an autoscaler of the Deployment `shop` is asked; one replica serves 100.
+pub(crate) struct Shop<'a> {
+    pub(crate) mode: &'a str,
+    pub(crate) via: &'a str,
+    /// `Enabled` or `Disabled`.
+    pub(crate) prediction: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) query: &'a str,
+    /// The scale-down window.
+    pub(crate) window_seconds: u64,
+}
+
+impl Shop<'_> {
+    /// The autoscaler `shop` of a namespace.
+    pub(crate) fn autoscaler(&self, namespace: &str) -> Value {
+        let Self { mode, via, prediction, source, query, window_seconds } = self;
+        json!({
+            "apiVersion": "foresail.dev/v1alpha1",
+            "kind": "PredictiveAutoscaler",
+            "metadata": { "name": "shop", "namespace": namespace },
+            "spec": {
+                "mode": mode,
+                "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
+                "minReplicas": 2,
+                "maxReplicas": 40,
+                "sourceRef": { "name": source },
+                "metrics": [{
+                    "name": "demand", "type": "Prometheus", "query": query,
+                    "capacityPerReplica": "100", "prediction": prediction,
+                }],
+                "forecast": { "leadTime": "60s" },
+                "objective": { "unserved": "1%" },
+                "behavior": { "scaleDown": { "stabilizationWindowSeconds": window_seconds } },
+                "actuation": { "via": via },
+            },
+        })
+    }
+}

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::control_plane::exporter::{Exporter, Kind, Reading, unix_seconds};
 use crate::control_plane::loopback::free_port;
-use crate::control_plane::manifests::deployment;
+use crate::control_plane::manifests::{Shop, deployment, hpa, metric_source};
 use crate::control_plane::process::Process;
 use crate::control_plane::prometheus::Prometheus;
 use crate::control_plane::{ControlPlane, testbed};
@@ -29,8 +30,8 @@ const HISTORY: f64 = 14.0 * DAY;
 const START_UP: &str = "20s";
 /// Time between two ticks of an operator.
 pub(super) const INTERVAL: f64 = 5.0;
-/// The scale-down window of every autoscaler here, seconds.
-pub(super) const WINDOW: f64 = 60.0;
+/// The scale-down window of every autoscaler here.
+pub(super) const WINDOW: Duration = Duration::from_mins(1);
 /// The namespaces that are watched, each with a Deployment `shop`.
 pub(super) const WATCHED: [&str; 9] =
     ["active", "reactive", "dry", "floor", "killed", "blind", "rollout", "steady", "struck"];
@@ -65,48 +66,8 @@ fn history(start: f64, until: f64) -> String {
 }
 
 fn autoscaler(namespace: &str, mode: &str, via: &str, prediction: &str, source: &str) -> Value {
-    json!({
-        "apiVersion": "foresail.dev/v1alpha1",
-        "kind": "PredictiveAutoscaler",
-        "metadata": { "name": "shop", "namespace": namespace },
-        "spec": {
-            "mode": mode,
-            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
-            "minReplicas": 2,
-            "maxReplicas": 40,
-            "sourceRef": { "name": source },
-            "metrics": [{
-                "name": "demand", "type": "Prometheus", "query": "max(demand{app=\"shop\"})",
-                "capacityPerReplica": "100", "prediction": prediction,
-            }],
-            "forecast": { "leadTime": "60s" },
-            "objective": { "unserved": "1%" },
-            "behavior": { "scaleDown": { "stabilizationWindowSeconds": WINDOW } },
-            "actuation": { "via": via },
-        },
-    })
-}
-
-fn source(name: &str, prometheus: &Prometheus) -> Value {
-    json!({
-        "apiVersion": "foresail.dev/v1alpha1", "kind": "MetricSource",
-        "metadata": { "name": name },
-        "spec": { "url": prometheus.url(), "timeout": "3s" },
-    })
-}
-
-fn hpa(namespace: &str) -> Value {
-    let metric =
-        json!({ "metric": { "name": "demand" }, "target": { "type": "AverageValue", "averageValue": "70" } });
-    json!({
-        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-        "metadata": { "name": "shop", "namespace": namespace },
-        "spec": {
-            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
-            "minReplicas": 2, "maxReplicas": 40,
-            "metrics": [{ "type": "External", "external": metric }],
-        },
-    })
+    let query = "max(demand{app=\"shop\"})";
+    Shop { mode, via, prediction, source, query, window_seconds: WINDOW.as_secs() }.autoscaler(namespace)
 }
 
 /// An operator process under the chart's service account.
@@ -169,7 +130,7 @@ pub(super) fn set_up(plane: &'static ControlPlane) -> Stage {
     let token = install(plane, "foresail", &enforced, true);
     let other_token = install(plane, "foresail-other", &["killed"], false);
     let pair_token = install(plane, "foresail-pair", &["struck"], false);
-    apply_all(plane, &[source("main", &first), source("second", &second)]);
+    apply_all(plane, &[metric_source("main", &first.url()), metric_source("second", &second.url())]);
     apply_all(plane, &WATCHED.map(|namespace| deployment(namespace, "shop", 3, START_UP)));
     for namespace in ["floor", "killed"] {
         plane.external_metrics().set(namespace, "demand", "150");
@@ -194,19 +155,8 @@ pub(super) fn set_up(plane: &'static ControlPlane) -> Stage {
     let main = operator(&token, "foresail", "main", &watched);
     let other = operator(&other_token, "foresail-other", "other", &["killed"]);
     let leader = operator(&pair_token, "foresail-pair", "leader", &["struck"]);
-    let stage = |standby| Stage {
-        plane,
-        start,
-        second,
-        other,
-        pair: [leader, standby],
-        main,
-        token,
-        _first: first,
-        _exporter: exporter,
-    };
     // The standby starts once the leader leads, so that the test knows whom it kills.
-    plane.wait_until("the pair to have a leader", std::time::Duration::from_secs(30), || {
+    plane.wait_until("the pair to have a leader", Duration::from_secs(30), || {
         let holder = plane.kubectl(&[
             "get",
             "lease",
@@ -217,7 +167,18 @@ pub(super) fn set_up(plane: &'static ControlPlane) -> Stage {
         ]);
         holder.contains("leader").then_some(())
     });
-    stage(operator(&pair_token, "foresail-pair", "standby", &["struck"]))
+    let standby = operator(&pair_token, "foresail-pair", "standby", &["struck"]);
+    Stage {
+        plane,
+        start,
+        second,
+        other,
+        pair: [leader, standby],
+        main,
+        token,
+        _first: first,
+        _exporter: exporter,
+    }
 }
 
 fn apply_all(plane: &ControlPlane, items: &[Value]) {
@@ -240,7 +201,7 @@ impl Stage {
     /// Returns once every forecast has earned its place; panics with the operators' logs when that takes minutes.
     pub(super) fn wait_for_trust(&self) {
         for namespace in FORECAST {
-            self.plane.wait_until("the forecast to be trusted", std::time::Duration::from_mins(2), || {
+            self.plane.wait_until("the forecast to be trusted", Duration::from_mins(2), || {
                 for process in [&self.main, &self.other, &self.pair[0], &self.pair[1]] {
                     assert!(process.ended().is_none(), "{}", process.log_tail());
                 }
