@@ -96,15 +96,15 @@ async fn claims(ctx: &Context, name: &str, now: Timestamp) -> [Claim; 2] {
             },
         ];
     }
-    let lately = ctx.pool.answered_at(name).is_some_and(|at| now.since(at) < PROBE_AFTER);
-    if lately {
+    let has_answered = || ctx.pool.answered_at(name).is_some_and(|at| now.since(at) < PROBE_AFTER);
+    if has_answered() {
         return answering();
     }
     let Answer { reading, note } = ctx.pool.probe(name, now).await;
     let absence = match reading {
-        // Any answer tells that there is a server which understands queries.
-        Reading::Value { .. } => return answering(),
-        Reading::Absent(absence) => absence,
+        Reading::Absent(absence) if !has_answered() => absence,
+        // Any answer, that there is no number or one to somebody else too, tells of a server that takes queries.
+        Reading::Absent(_) | Reading::Value { .. } => return answering(),
     };
     let reason = absence_reason(absence);
     let mut message = note.unwrap_or_else(|| absence.words().to_owned());

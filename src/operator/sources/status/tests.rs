@@ -43,11 +43,14 @@ fn shown(rig: &Rig) -> (String, String, String) {
 
 #[tokio::test]
 async fn a_source_is_told_whether_and_when_it_answered() {
-    let (rig, _server) = rig(vec![answer_json(GOOD)]).await;
-    report(&rig.ctx, &stored(&rig)).await;
-    let (ready, reachable, _) = shown(&rig);
-    assert_eq!((ready.as_str(), reachable.as_str()), ("True Answering", "True Answered"));
-    assert_eq!(stored(&rig).status.unwrap().last_answer, Some(to_jiff(START)));
+    let none = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    for body in [GOOD, none] {
+        let (rig, _server) = rig(vec![answer_json(body)]).await;
+        report(&rig.ctx, &stored(&rig)).await;
+        let (ready, reachable, _) = shown(&rig);
+        assert_eq!((ready.as_str(), reachable.as_str()), ("True Answering", "True Answered"), "{body}");
+        assert_eq!(stored(&rig).status.unwrap().last_answer, Some(to_jiff(START)), "{body}");
+    }
 }
 
 #[tokio::test]
