@@ -92,7 +92,7 @@ async fn the_operator_scales_ahead_of_a_ramp_it_has_seen_before() {
     // What will be needed once a pod has started is asked for now, and it costs less than an HPA's 30 % of headroom.
     assert!(unserved / served < 0.001, "{unserved} of {served}");
     assert!(behind <= 2, "{behind} minutes of 120");
-    assert!(paid < reactive, "{paid} of {reactive} replica-minutes");
+    assert!(f64::from(paid) < 0.96 * f64::from(reactive), "{paid} of {reactive} replica-minutes");
 }
 
 /// What was asked for each minute of the first hour of the ramp, and every object at its end.

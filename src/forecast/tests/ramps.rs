@@ -44,14 +44,16 @@ fn served(forecaster: &mut Forecaster, values: &[f64], known: usize, asked: &Tru
 fn are_served_in_time_at_any_phase_and_earn_trust() {
     for phase in 0..10 {
         for (small, long) in [(phase % 2 == 0, false), (phase % 2 == 1, true)] {
-            check(phase, small, long);
+            check(phase, 100 + u64::try_from(phase).unwrap(), small, long);
         }
     }
+    // The worst step that random seeds have found.
+    check(8, 847, false, false);
 }
 
-fn check(phase: usize, small: bool, long: bool) {
-    let case = format!("phase {phase}, small {small}, long {long}");
-    let values = ramps(DAYS + 1, phase, 100 + u64::try_from(phase).unwrap());
+fn check(phase: usize, seed: u64, small: bool, long: bool) {
+    let case = format!("phase {phase}, seed {seed}, small {small}, long {long}");
+    let values = ramps(DAYS + 1, phase, seed);
     let mut forecaster = learned(&values[..DAYS * 1440]);
     let lead = Span::from_seconds(if long { 180 } else { 60 });
     let (unserved, objective) = if small { ("0.1%", 0.001) } else { ("1%", 0.01) };
@@ -60,8 +62,8 @@ fn check(phase: usize, small: bool, long: bool) {
     assert!(trust.skill > 0.05, "{case}: {trust:?}");
     let [share, worst, cost] = served(&mut forecaster, &values, DAYS * 1440, &asked);
     assert!(share <= objective, "{case}: {share} of the demand goes unserved");
-    // The objective is a share of the whole; within it a step of the climb may miss less than half a replica of five.
-    assert!(worst <= 0.1, "{case}: {worst} of a step goes unserved");
+    // The objective is a share of the whole; 1 % noise alone takes a step three hundredths above its mean.
+    assert!(worst <= 0.08, "{case}: {worst} of a step goes unserved");
     assert!(cost <= 1.1, "{case}: {cost} times the replicas needed");
     let later = forecaster.trust(&asked);
     assert!(later.skill > 0.05, "{case}: {later:?} after a day");
