@@ -317,7 +317,9 @@ fn struck_is_never_lower_than_steady(stage: &Stage, played: &Played) {
         let least = if twin.0.is_empty() { 0.0 } else { twin.least_asked() };
         assert!(moment.asked >= least, "lower than without the kill at {:.0}\n{}", moment.at, shown());
     }
-    let settled = STRUCK + TAKEOVER + WINDOW.as_secs_f64() + INTERVAL;
+    // A window after both the standby decides and demand has fallen; a sample, its reading and a tick each take up to
+    // an interval.
+    let settled = FALLEN.max(STRUCK + TAKEOVER) + WINDOW.as_secs_f64() + 3.0 * INTERVAL;
     let (steady, struck) =
         (played.path(stage, "steady", settled, END), played.path(stage, "struck", settled, END));
     assert!(steady.most_asked() < 4.5, "the fall was not followed at all\n{}", shown());
