@@ -80,8 +80,13 @@ fn history() -> Vec<(Timestamp, f64)> {
 
 fn forecasting() -> Vec<Line> {
     let zone = TimeZone::parse("Europe/Berlin").unwrap();
-    let config =
-        ForecastConfig { step: Step::MINUTE, history: Span::from_hours(28 * 24), zone, horizon_steps: 60 };
+    let config = ForecastConfig {
+        step: Step::MINUTE,
+        history: Span::from_hours(28 * 24),
+        zone,
+        horizon_steps: 60,
+        global: GlobalModel::shipped(),
+    };
     let samples = history();
     let fit = median_seconds(15, || {
         black_box(Forecaster::learn(config.clone(), black_box(&samples)));

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod crds;
 pub mod demo;
+pub mod dev;
 pub mod forecast;
 mod manifest;
 pub mod operator;
@@ -28,6 +29,9 @@ enum Command {
     Crds(crds::CrdsArgs),
     /// Watch a shop live through its days in a cluster of this process: Foresail beside an HPA.
     Demo(demo::DemoArgs),
+    /// For who works on Foresail itself.
+    #[command(subcommand)]
+    Dev(dev::DevCommand),
     /// Forecast demand: one JSON request a line, one answer a line.
     Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
@@ -55,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args),
         Command::Crds(args) => crds::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Dev(command) => dev::run(command),
         Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),

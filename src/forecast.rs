@@ -20,6 +20,7 @@ mod checkpoint;
 mod combine;
 mod experts;
 mod features;
+mod global;
 mod keeper;
 mod kernels;
 mod lessons;
@@ -33,7 +34,8 @@ mod trust;
 mod view;
 
 pub use checkpoint::{Checkpoint, RestoreError};
-pub use features::Ladder;
+pub use features::{FEATURES, Ladder};
+pub use global::{Course, Examples, Family, GlobalModel, ModelError};
 pub use keeper::{Arrival, Judgement, Keeper};
 pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};
 pub use trust::{Trust, TrustQuestion, TrustState};
@@ -60,6 +62,8 @@ pub struct ForecastConfig {
     pub zone: TimeZone,
     /// How many steps ahead a forecast reaches.
     pub horizon_steps: usize,
+    /// What is common to all series.
+    pub global: GlobalModel,
 }
 
 /// All state of one metric: its history and the model fitted to it. Within 64 KiB for 28 days and an hour ahead.
@@ -156,8 +160,8 @@ impl Forecaster {
     pub fn refit(&mut self) {
         self.ledger = None;
         let clock = self.clock();
-        self.model =
-            Model::fit(&self.series, &clock, self.config.horizon_steps).map(|model| Fitted { model, clock });
+        let (horizon, global) = (self.config.horizon_steps, &self.config.global);
+        self.model = Model::fit(&self.series, &clock, horizon, global).map(|model| Fitted { model, clock });
         self.fitted = self.slots();
     }
 
@@ -276,7 +280,7 @@ impl Forecaster {
         recent: &[(Timestamp, f64)],
     ) -> Result<Self, RestoreError> {
         checkpoint.check(config.step)?;
-        let model = checkpoint.model()?;
+        let model = checkpoint.model(&config.global)?;
         let mut forecaster = Self::new(config);
         let first = recent.first().map_or(checkpoint.end(), |(at, _)| *at);
         let stored = checkpoint.samples(forecaster.config.step, first);

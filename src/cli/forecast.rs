@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use crate::forecast::GlobalModel;
 use crate::forecast::request::{Answer, answer};
 
 /// Requests that are read, answered and written together: enough to keep all threads busy, few enough to stream.
@@ -28,6 +29,9 @@ pub struct ForecastArgs {
     /// Threads; all cores when left out
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// A global model made by `foresail dev train` instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
 }
 
 /// Answers every request. Exit code 1 when a line was refused; the others are answered all the same.
@@ -35,7 +39,8 @@ pub struct ForecastArgs {
 /// # Errors
 /// A file that cannot be read or written.
 pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
-    let ForecastArgs { requests, answers, threads } = args;
+    let ForecastArgs { requests, answers, threads, model } = args;
+    let global = global(model.as_deref())?;
     let threads = threads.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut lines = open(&requests)?.lines();
     let mut out = create(answers.as_deref())?;
@@ -51,7 +56,7 @@ pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
         if batch.is_empty() {
             break;
         }
-        for timed in answer_all(&batch, threads) {
+        for timed in answer_all(&batch, threads, &global) {
             refused |= timed.answer.is_refused();
             writeln!(out, "{}", serde_json::to_string(&timed)?).context("cannot write the answers")?;
         }
@@ -68,12 +73,21 @@ struct Timed {
     ms: f64,
 }
 
-fn answer_all(lines: &[String], threads: usize) -> Vec<Timed> {
+/// The model in a file, or the built-in one.
+fn global(file: Option<&Path>) -> anyhow::Result<GlobalModel> {
+    let Some(file) = file else { return Ok(GlobalModel::shipped()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    GlobalModel::parse(&text).with_context(|| format!("`{}` cannot be used", file.display()))
+}
+
+fn answer_all(lines: &[String], threads: usize, global: &GlobalModel) -> Vec<Timed> {
     let share = lines.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let workers: Vec<_> = lines
             .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(|line| timed(line)).collect::<Vec<_>>()))
+            .map(|chunk| {
+                scope.spawn(move || chunk.iter().map(|line| timed(line, global)).collect::<Vec<_>>())
+            })
             .collect();
         workers
             .into_iter()
@@ -83,9 +97,9 @@ fn answer_all(lines: &[String], threads: usize) -> Vec<Timed> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "reports how long an answer took; no answer depends on it")]
-fn timed(line: &str) -> Timed {
+fn timed(line: &str, global: &GlobalModel) -> Timed {
     let start = std::time::Instant::now();
-    let answer = answer(line);
+    let answer = answer(line, global);
     Timed { answer, ms: (start.elapsed().as_secs_f64() * 1e5).round() / 100.0 }
 }
 

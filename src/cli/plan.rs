@@ -2,7 +2,7 @@
 
 mod autoscaler;
 mod prometheus;
-mod samples;
+pub(super) mod samples;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};

@@ -1,7 +1,7 @@
 //! What a policy says about forecasting one of its metrics: the same for the operator and the planner.
 
 use crate::calendar::TimeZone;
-use crate::forecast::{ForecastConfig, Keeper, TrustQuestion};
+use crate::forecast::{ForecastConfig, GlobalModel, Keeper, TrustQuestion};
 use crate::policy::{MetricRule, Policy};
 use crate::units::{CapacityPerReplica, Span, offset_of};
 
@@ -13,7 +13,13 @@ const HORIZON: Span = Span::from_hours(1);
 pub fn keeper(key: &str, policy: &Policy, rule: &MetricRule) -> Keeper {
     let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
     let horizon_steps = policy.step.steps_covering(HORIZON);
-    let config = ForecastConfig { step: policy.step, history: policy.history, zone, horizon_steps };
+    let config = ForecastConfig {
+        step: policy.step,
+        history: policy.history,
+        zone,
+        horizon_steps,
+        global: GlobalModel::shipped(),
+    };
     Keeper::new(config, offset_of(&format!("{key}/{}", rule.name), Span::from_hours(1)))
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::experts::{ALL, EXPERTS};
 use super::features::Ladder;
+use super::global::GlobalModel;
 use super::kernels::{count, float, integer, short};
 use super::levels::Position;
 use super::member::Member;
@@ -154,7 +155,7 @@ impl Checkpoint {
     }
 
     /// The stored model.
-    pub(super) fn model(&self) -> Result<Model, RestoreError> {
+    pub(super) fn model(&self, global: &GlobalModel) -> Result<Model, RestoreError> {
         let knots: Option<Vec<Knot>> = self.knots.iter().map(StoredKnot::restore).collect();
         let knots = knots.filter(|knots| !knots.is_empty()).ok_or(RestoreError::Content)?;
         Ok(Model {
@@ -164,6 +165,7 @@ impl Checkpoint {
             knots,
             shape: self.shape,
             coverage: self.coverage,
+            global: global.clone(),
         })
     }
 }

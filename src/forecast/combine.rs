@@ -7,7 +7,7 @@
 //! so every opinion is first moved within reach of the weighted median.
 
 use super::experts::{ALL, EXPERTS};
-use super::kernels::short;
+use super::kernels::{float, short};
 use super::lessons::{Lesson, scattered};
 use super::levels::Position;
 use super::member::Member;
@@ -22,6 +22,9 @@ pub(super) type Opinions = [Option<[f64; N_LEVELS]>; EXPERTS];
 /// An expert with a tenth more loss than the best starts with `exp(-1.2)` of its weight. Half or twice as sharp
 /// changes the accuracy by less than 0.5 %.
 const SHARPNESS: f64 = 12.0;
+
+/// Verdicts that count as much as what is thought of the experts before any.
+const PRIOR_VERDICTS: f64 = 10.0;
 
 /// Half-life of the losses, in shares of the history: the last three days of 28 say most about which expert to trust.
 /// 0.25 is 0.5 % worse, 1 is 1.3 % worse.
@@ -85,7 +88,7 @@ pub(super) fn weigh(
 ) -> (Weights, f64) {
     let verdicts = verdicts(members, placed, lessons);
     let losses = losses(&verdicts);
-    let start = shares(members, &losses);
+    let start = shares(members, &losses, verdicts.len());
     let recent: f64 = verdicts.iter().map(|v| v.recency).sum();
     let best = losses
         .iter()
@@ -149,15 +152,17 @@ fn losses(verdicts: &[Verdict]) -> [f64; EXPERTS] {
     losses
 }
 
-/// Start weights from the total losses; all that are without loss share when one is.
-fn shares(members: &[Option<Box<Member>>; EXPERTS], losses: &[f64; EXPERTS]) -> [f64; EXPERTS] {
+/// Start weights from the total losses over so many verdicts; all that are without loss share when one is.
+fn shares(members: &[Option<Box<Member>>; EXPERTS], losses: &[f64; EXPERTS], n: usize) -> [f64; EXPERTS] {
+    let known = float(n) / (float(n) + PRIOR_VERDICTS);
     let present = || losses.iter().zip(members).filter(|(_, member)| member.is_some()).map(|(loss, _)| *loss);
     let best = present().fold(f64::INFINITY, f64::min);
     let mut shares = [0.0; EXPERTS];
-    for ((share, loss), member) in shares.iter_mut().zip(losses).zip(members) {
+    for (((share, loss), member), expert) in shares.iter_mut().zip(losses).zip(members).zip(&ALL) {
         if member.is_some() {
             let excess = if *loss <= best { 0.0 } else { loss / best - 1.0 };
-            *share = (-SHARPNESS * excess).exp().max(WEIGHT_MIN);
+            let prior = expert.untried().powf(1.0 - known);
+            *share = (prior * (-SHARPNESS * known * excess).exp()).max(WEIGHT_MIN);
         }
     }
     let total: f64 = shares.iter().sum();

@@ -23,7 +23,15 @@ pub(super) struct Expert {
     pub(super) rule: Rule,
 }
 
+/// Weight of an expert before anything is known of a series, against that of the global model.
+const UNTRIED: f64 = 0.1;
+
 impl Expert {
+    /// What it counts before anything is known of a series.
+    pub(super) const fn untried(&self) -> f64 {
+        if matches!(self.rule, Rule::Global) { 1.0 } else { UNTRIED }
+    }
+
     /// The space that it works in, for demand of mean about 1.
     pub(super) const fn space(&self) -> Space {
         if self.log { LOG } else { Space::Linear }
@@ -39,6 +47,8 @@ pub(super) const LOG: Space = Space::Log { offset: 0.3 };
 pub(super) enum Rule {
     /// Always the same.
     Fixed([f64; FEATURES]),
+    /// Those of the global model for the distance.
+    Global,
     /// Weighted ridge regression, a row counting half after `half_life` of the history.
     Ridge { half_life: f64 },
 }
@@ -51,7 +61,7 @@ impl Rule {
 }
 
 /// How many experts there are.
-pub(super) const EXPERTS: usize = 7;
+pub(super) const EXPERTS: usize = 8;
 
 /// All experts, in the order of the weights in status and checkpoint.
 pub(super) const ALL: [Expert; EXPERTS] = [
@@ -77,6 +87,7 @@ pub(super) const ALL: [Expert; EXPERTS] = [
         needs: Ladder::ColdStart,
         rule: Rule::Ridge { half_life: ridge::SHORT },
     },
+    Expert { name: "global", log: true, needs: Ladder::ColdStart, rule: Rule::Global },
 ];
 
 /// A rule that adds up the features `terms` with their factors.

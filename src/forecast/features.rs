@@ -8,7 +8,7 @@ use super::levels::{Levels, Position};
 use crate::series::median;
 
 /// How many features a row has. Unused ones are 0 and get no coefficient.
-pub(super) const FEATURES: usize = 25;
+pub const FEATURES: usize = 25;
 
 /// How many features all targets of an origin share; they come first.
 const SHARED: usize = 12;

@@ -75,6 +75,31 @@ impl<const P: usize> Normal<P> {
         }
     }
 
+    /// The whole of `X' W X`, and `X' W t`.
+    pub(crate) fn whole(&self) -> ([[f64; P]; P], [f64; P]) {
+        let mut gram = self.gram;
+        for i in 0..P {
+            for j in 0..i {
+                gram[i][j] = gram[j][i];
+            }
+        }
+        (gram, self.moment)
+    }
+
+    /// As [`Self::solve`], but for a penalty on the distance from `prior` instead of from zero.
+    pub(crate) fn solve_towards(&self, prior: &[f64; P], ridge: f64) -> [f64; P] {
+        let mut rest = self.clone();
+        let (gram, _) = self.whole();
+        for (moment, row) in rest.moment.iter_mut().zip(&gram) {
+            *moment -= dot(row, prior);
+        }
+        let mut solution = rest.solve(ridge);
+        for (coefficient, start) in solution.iter_mut().zip(prior) {
+            *coefficient += start;
+        }
+        solution
+    }
+
     /// Coefficients that minimise the squares plus `ridge` times each feature's own sum of squares times its
     /// squared coefficient: the penalty does not depend on units. By Cholesky; a feature without variation, or
     /// one that is no longer independent, gets 0.

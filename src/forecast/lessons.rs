@@ -2,7 +2,7 @@
 
 use super::experts::{Expert, FOLDS, LOG, LONG, SHORT};
 use super::features::{Ladder, Origin, Row, Rows};
-use super::kernels::float;
+use super::kernels::{float, ratio};
 use super::levels::{Clock, Levels, Position};
 use super::shape::{Fine, Shape};
 use crate::series::{Block, Series};
@@ -46,7 +46,12 @@ impl Lesson {
 
     /// The outcome in the space of `expert`.
     pub(super) fn outcome(&self, expert: &Expert) -> Outcome {
-        if expert.log { self.log } else { self.linear }
+        self.of_space(expert.log).1
+    }
+
+    /// Features and outcome, of demand or of its logarithm.
+    pub(super) fn of_space(&self, log: bool) -> (&Row, Outcome) {
+        if log { (&self.rows.log, self.log) } else { (&self.rows.linear, self.linear) }
     }
 
     /// How much it counts for `expert`.
@@ -69,8 +74,8 @@ impl Lesson {
 /// A history prepared for learning.
 pub(super) struct Material<'a> {
     pub(super) levels: Levels<'a>,
-    /// The mean of the levels.
-    pub(super) level: f64,
+    /// Length of a block, seconds.
+    pub(super) block_seconds: f64,
     /// What demand was divided by: a power of two near its mean, so that nothing depends on units.
     pub(super) scale: f64,
     /// How single steps differ from what is said of them when the mean of their block is known, divided by the root of
@@ -97,7 +102,9 @@ impl<'a> Material<'a> {
         for value in &mut noise {
             *value /= scale.sqrt();
         }
-        Some(Self { noise, level: mean_of(&levels), levels, scale })
+        let millis = i64::try_from(series.block_span().millis()).unwrap_or(i64::MAX);
+        let block_seconds = ratio(millis, 1000);
+        Some(Self { noise, block_seconds, levels, scale })
     }
 
     /// How far up the ladder the history up to `end` reaches: each season only once it was seen twice.

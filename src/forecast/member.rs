@@ -2,9 +2,10 @@
 
 use super::experts::{Expert, Rule, fit_ridge};
 use super::features::{FEATURES, Row, SPREADS};
+use super::global::Prior;
 use super::kernels::{Normal, dot, float, short, weighted_quantiles};
 use super::lessons::Lesson;
-use super::levels::{Position, Space};
+use super::levels::Space;
 use super::quantiles::{LEVELS, N_LEVELS};
 
 /// Penalty of the regression of the errors' size, in shares of each term's own sum of squares.
@@ -14,17 +15,13 @@ const SPREAD_PENALTY: f64 = 0.01;
 /// above, one wild reading would.
 const SPREAD_RANGE: (f64, f64) = (0.3, 4.0);
 
-/// Lessons below which a ridge regression takes no part: three a feature.
-const RIDGE_LESSONS_MIN: usize = 66;
+/// Lessons below which a ridge regression takes no part: it would say what the global model says.
+const RIDGE_LESSONS_MIN: usize = 24;
 
 /// Lessons up to which the measured size of errors is mixed with the prior: a day and a quarter of hourly samples.
 const PRIOR_LESSONS: usize = 30;
 
-/// The prior: before anything is known of a series, one block ahead it is off by a quarter of its level on average,
-/// more with the root of the distance as a random walk is, and never more than the whole level.
-const PRIOR_ERROR: f64 = 0.25;
-
-/// Lessons that the prior shape of errors (Laplace's, with mean size 1) counts for: twenty hold no .99 quantile.
+/// Lessons that the shape of errors in the global model counts for: twenty hold no .99 quantile.
 const PRIOR_SHAPE_LESSONS: f64 = 20.0;
 
 /// What an expert has learned for one knot.
@@ -39,15 +36,15 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Learns one expert at the knot `ahead` blocks away. Returns it with the centre and size of its forecast for every
-    /// lesson, out of sample. `None` when the lessons are too few for the expert.
+    /// Learns one expert at a knot. Returns it with the centre and size of its forecast for every lesson, out of
+    /// sample. `None` when the lessons are too few for the expert.
     ///
-    /// `level`: the mean of the series in the expert's space.
+    /// `nearer`: the expert at the knot before, and how many times as far off this one usually is.
     pub(super) fn learn(
         expert: &Expert,
         lessons: &[Lesson],
-        ahead: Position,
-        level: f64,
+        prior: &Prior,
+        nearer: Option<(&Self, f64)>,
     ) -> Option<(Self, Vec<(f64, f64)>)> {
         if matches!(expert.rule, Rule::Ridge { .. }) && lessons.len() < RIDGE_LESSONS_MIN {
             return None;
@@ -56,10 +53,14 @@ impl Member {
         let actual = |lesson: &Lesson| lesson.outcome(expert).actual;
         let (all, without) = match expert.rule {
             Rule::Fixed(rule) => (rule, [rule; super::experts::FOLDS]),
-            Rule::Ridge { .. } => fit_ridge(lessons.iter().map(|lesson| {
-                let row = lesson.row(expert);
-                (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
-            })),
+            Rule::Global => (prior.rule(), [prior.rule(); super::experts::FOLDS]),
+            Rule::Ridge { .. } => {
+                let rows = lessons.iter().map(|lesson| {
+                    let row = lesson.row(expert);
+                    (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
+                });
+                fit_ridge(rows, &prior.rule())
+            }
         };
         let centres: Vec<f64> = lessons
             .iter()
@@ -82,7 +83,7 @@ impl Member {
             mean_error: short(if total > 0.0 { sum / total } else { 0.0 }),
             errors: [0.0; N_LEVELS],
         };
-        member.mix_prior(lessons.len(), ahead, level);
+        member.mix_prior(lessons.len(), prior, nearer);
         let placed: Vec<(f64, f64)> = lessons
             .iter()
             .zip(&centres)
@@ -95,27 +96,28 @@ impl Member {
             .collect();
         member.errors = weighted_quantiles(&mut sample, &LEVELS).map(short);
         let trust = float(lessons.len()) / (float(lessons.len()) + PRIOR_SHAPE_LESSONS);
-        for (error, level) in member.errors.iter_mut().zip(LEVELS) {
-            *error = short(trust * f64::from(*error) + (1.0 - trust) * laplace_quantile(level));
+        for (error, usual) in member.errors.iter_mut().zip(prior.errors) {
+            *error = short(trust * f64::from(*error) + (1.0 - trust) * f64::from(usual));
         }
         Some((member, placed))
     }
 
-    /// Mixes the measured size of errors with the prior while lessons are few.
-    fn mix_prior(&mut self, lessons: usize, ahead: Position, level: f64) {
+    /// While lessons are few, mixes the measured size of errors with that at the knot before, or of the global model.
+    fn mix_prior(&mut self, lessons: usize, prior: &Prior, nearer: Option<(&Self, f64)>) {
         let known = float(lessons.min(PRIOR_LESSONS)) / float(PRIOR_LESSONS);
         if known >= 1.0 {
             return;
         }
-        let distance = float(usize::try_from(ahead).unwrap_or(1)).sqrt();
-        let prior = (PRIOR_ERROR * distance).min(1.0);
-        for term in &mut self.spread {
-            *term *= short(known);
+        let (spread, mean, growth) = nearer
+            .map_or((prior.spread, prior.mean_error, 1.0), |(member, growth)| {
+                (member.spread, member.mean_error, growth)
+            });
+        let mix =
+            |own: f32, other: f32| short(known * f64::from(own) + (1.0 - known) * growth * f64::from(other));
+        for (term, other) in self.spread.iter_mut().zip(spread) {
+            *term = mix(*term, other);
         }
-        // The fourth term is the level itself.
-        let [_, _, _, of_level, ..] = &mut self.spread;
-        *of_level += short((1.0 - known) * prior);
-        self.mean_error = short(known * f64::from(self.mean_error) + (1.0 - known) * prior * level);
+        self.mean_error = mix(self.mean_error, mean);
     }
 
     /// All numbers but the mean error, for a checkpoint.
@@ -159,9 +161,4 @@ impl Member {
         let local = dot(&self.spread.map(f64::from), z);
         local.clamp(SPREAD_RANGE.0 * mean, SPREAD_RANGE.1 * mean).max(f64::MIN_POSITIVE)
     }
-}
-
-/// The quantile of Laplace's distribution with mean absolute value 1.
-fn laplace_quantile(level: f64) -> f64 {
-    if level < 0.5 { (2.0 * level).ln() } else { -(2.0 * (1.0 - level)).ln() }
 }

@@ -4,6 +4,7 @@ use super::ExpertShare;
 use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
 use super::experts::{ALL, EXPERTS};
 use super::features::{Ladder, Rows};
+use super::global::{GlobalModel, Outlook};
 use super::kernels::{count, float};
 use super::lessons::{Lesson, Material};
 use super::levels::{Clock, Position};
@@ -52,6 +53,8 @@ pub(super) struct Model {
     pub(super) shape: Shape,
     /// Coverage of the .9 and the .99 quantile on past targets.
     pub(super) coverage: [f64; 2],
+    /// What it leaned on.
+    pub(super) global: GlobalModel,
 }
 
 impl Knot {
@@ -67,14 +70,14 @@ impl Knot {
 
 impl Model {
     /// Fits all experts at all knots for forecasts of up to `horizon` steps. `None` while there is no sample.
-    pub(super) fn fit(series: &Series, clock: &Clock, horizon: usize) -> Option<Self> {
+    pub(super) fn fit(series: &Series, clock: &Clock, horizon: usize, global: &GlobalModel) -> Option<Self> {
         let shape = Shape::learn(&Fine::new(series, clock));
         let material = Material::new(series, clock, &shape)?;
         let end = material.levels.newest();
         let mut present: Vec<f64> = material.levels.present().collect();
         let bound = BOUND * robust_maximum(&mut present) * material.scale;
         let knots = knots_of(blocks_ahead(horizon, series.blocking().factor()), material.levels.day());
-        let mut model = Self::of_material(&material, end, &knots, shape);
+        let mut model = Self::of_material(&material, (end, &knots), shape, global);
         model.bound = bound;
         model.shape.ratio = learn_ratio(Sight { model: &model, series, clock });
         Some(model)
@@ -83,29 +86,31 @@ impl Model {
     /// The model of what is known up to `end`, at the distances `ahead`.
     pub(super) fn of_material(
         material: &Material<'_>,
-        end: Position,
-        ahead: &[Position],
+        (end, ahead): (Position, &[Position]),
         shape: Shape,
+        global: &GlobalModel,
     ) -> Self {
         let rung = material.rung(end);
         let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
         let mut widths = Vec::with_capacity(ahead.len());
-        let mut knots: Vec<Knot> = ahead
-            .iter()
-            .map(|&ahead| {
-                let lessons = material.lessons(&origins, ahead);
-                let (knot, width) = fit_knot(ahead, rung, &lessons, material.level, &mut evaluation);
-                widths.push(width);
-                knot
-            })
-            .collect();
+        let mut knots: Vec<Knot> = Vec::with_capacity(ahead.len());
+        for &ahead in ahead {
+            let lessons = material.lessons(&origins, ahead);
+            let outlook = |ahead| global.outlook(material.block_seconds, rung, ahead);
+            let nearer = knots.last().map(|knot| (knot, outlook(knot.ahead)));
+            let (knot, width) =
+                fit_knot(&Ahead { ahead, rung, outlook: outlook(ahead), nearer }, &lessons, &mut evaluation);
+            widths.push(width);
+            knots.push(knot);
+        }
         let further = widths.iter().skip(1).zip(ahead.iter().skip(1));
         for ((knot, width), (next, at)) in knots.iter_mut().zip(&widths).zip(further) {
             let ratio = if *width > 0.0 { (next / width).clamp(1.0, GROWTH_MAX) } else { 1.0 };
             knot.growth = ratio.powf(super::kernels::ratio(at - knot.ahead, 1).recip());
         }
-        Self { rung, scale: material.scale, bound: f64::MAX, knots, shape, coverage: evaluation.coverage() }
+        let (scale, coverage) = (material.scale, evaluation.coverage());
+        Self { rung, scale, bound: f64::MAX, knots, shape, coverage, global: global.clone() }
     }
 }
 
@@ -134,26 +139,40 @@ impl Model {
     }
 }
 
-/// Fits all experts of a rung at one knot; also how wide its forecasts are. `level`: the mean of the series.
-fn fit_knot(
+/// Where a knot stands.
+struct Ahead<'a> {
     ahead: Position,
     rung: Ladder,
-    lessons: &[Lesson],
-    level: f64,
-    evaluation: &mut Evaluation,
-) -> (Knot, f64) {
+    outlook: Outlook<'a>,
+    /// The knot before.
+    nearer: Option<(&'a Knot, Outlook<'a>)>,
+}
+
+impl<'a> Ahead<'a> {
+    /// An expert at the knot before, and how many times as far off it usually is here.
+    fn nearer(&self, index: usize, log: bool) -> Option<(&'a Member, f64)> {
+        let (knot, outlook) = self.nearer?;
+        let member = knot.members.get(index)?.as_deref()?;
+        let (near, far) = (outlook.of(log).mean_error, self.outlook.of(log).mean_error);
+        Some((member, f64::from(far / near.max(f32::MIN_POSITIVE)).clamp(1.0, GROWTH_MAX)))
+    }
+}
+
+/// Fits all experts of a rung at one knot; also how wide its forecasts are.
+fn fit_knot(at: &Ahead<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> (Knot, f64) {
     let mut members = [const { None }; EXPERTS];
     let mut placed = [const { Vec::new() }; EXPERTS];
-    for ((slot, places), expert) in members.iter_mut().zip(&mut placed).zip(&ALL) {
-        if expert.needs <= rung
-            && let Some((member, all)) = Member::learn(expert, lessons, ahead, expert.space().enter(level))
+    for (index, ((slot, places), expert)) in members.iter_mut().zip(&mut placed).zip(&ALL).enumerate() {
+        if expert.needs <= at.rung
+            && let Some((member, all)) =
+                Member::learn(expert, lessons, at.outlook.of(expert.log), at.nearer(index, expert.log))
         {
             *slot = Some(Box::new(member));
             *places = all;
         }
     }
     let (weights, width) = weigh(&members, &placed, lessons, evaluation);
-    (Knot { ahead, members, weights, growth: 1.0 }, width)
+    (Knot { ahead: at.ahead, members, weights, growth: 1.0 }, width)
 }
 
 /// Blocks that cover `horizon` steps.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ForecastConfig, Forecaster, Quantiles};
+use super::{ForecastConfig, Forecaster, GlobalModel, Quantiles};
 use crate::calendar::{TimeZone, parse_instant};
 use crate::units::{Span, Step, Timestamp};
 
@@ -59,8 +59,8 @@ impl Answer {
     }
 }
 
-/// Answers one line.
-pub fn answer(line: &str) -> Answer {
+/// Answers one line, with what `global` says of all series.
+pub fn answer(line: &str, global: &GlobalModel) -> Answer {
     let (id, parsed) = match serde_json::from_str::<Value>(line) {
         Ok(value) => {
             let id = value.get("id").cloned().unwrap_or(Value::Null);
@@ -69,7 +69,7 @@ pub fn answer(line: &str) -> Answer {
         Err(error) => (Value::Null, Err(error)),
     };
     let outcome =
-        parsed.map_err(|error| format!("the line is no request: {error}")).and_then(|r| forecast(&r));
+        parsed.map_err(|error| format!("the line is no request: {error}")).and_then(|r| forecast(&r, global));
     match outcome {
         Ok((quantiles, model)) => Answer::Forecast { id, quantiles, model },
         Err(error) => Answer::Refused { id, error },
@@ -86,11 +86,11 @@ struct Task {
     unit: f64,
 }
 
-fn forecast(request: &Request) -> Result<(Map<String, Value>, String), String> {
+fn forecast(request: &Request, global: &GlobalModel) -> Result<(Map<String, Value>, String), String> {
     if let Some(level) = request.quantiles.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
         return Err(format!("quantiles: `{level}` is no level: use numbers between 0 and 1"));
     }
-    let task = check(request)?;
+    let task = check(request, global)?;
     let forecaster = Forecaster::learn(task.config, &task.samples);
     let forecast = forecaster.forecast().ok_or("values: no number among them, so nothing can be said")?;
     let steps: Vec<&Quantiles> = forecast.steps.iter().skip(task.silent).collect();
@@ -103,7 +103,7 @@ fn forecast(request: &Request) -> Result<(Map<String, Value>, String), String> {
     Ok((quantiles, format!("foresail {}", forecaster.rung().name())))
 }
 
-fn check(request: &Request) -> Result<Task, String> {
+fn check(request: &Request, global: &GlobalModel) -> Result<Task, String> {
     let seconds = request.step_seconds;
     let step =
         Step::new(seconds).ok_or_else(|| format!("step_seconds: `{seconds}` is not between 1 and 86400"))?;
@@ -133,5 +133,6 @@ fn check(request: &Request) -> Result<Task, String> {
     let week = usize::try_from(most).unwrap_or(usize::MAX).max(1);
     let silent = if trailing > week { trailing % week } else { trailing };
     let horizon_steps = silent + usize::try_from(request.horizon).unwrap_or(0);
-    Ok(Task { config: ForecastConfig { step, history: HISTORY, zone, horizon_steps }, samples, silent, unit })
+    let config = ForecastConfig { step, history: HISTORY, zone, horizon_steps, global: global.clone() };
+    Ok(Task { config, samples, silent, unit })
 }

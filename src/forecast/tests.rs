@@ -16,7 +16,13 @@ fn minute(n: usize) -> Timestamp {
 }
 
 fn config(step: Step, horizon_steps: usize) -> ForecastConfig {
-    ForecastConfig { step, history: Span::from_hours(28 * 24), zone: TimeZone::UTC, horizon_steps }
+    ForecastConfig {
+        step,
+        history: Span::from_hours(28 * 24),
+        zone: TimeZone::UTC,
+        horizon_steps,
+        global: GlobalModel::shipped(),
+    }
 }
 
 /// A forecaster of minutes that knows `values`, the first at [`START`].

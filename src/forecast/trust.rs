@@ -175,7 +175,7 @@ impl Ledger {
         let blocks = blocks.div_euclid(blocking.factor()).clamp(1, day);
         let mut knots = vec![1, blocks, blocks + 1];
         knots.dedup();
-        let mut fitted = Model::of_material(material, from, &knots, model.shape);
+        let mut fitted = Model::of_material(material, (from, &knots), model.shape, &model.global);
         fitted.bound = model.bound;
         if fitted.rung < Ladder::Daily {
             return None;

@@ -15,7 +15,7 @@ const NAMED_MAX: usize = 20;
 
 /// Everything that is wrong with a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Problems {
+pub(in crate::cli) struct Problems {
     named: Vec<String>,
     more: usize,
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Zone {
 ///
 /// # Errors
 /// [`Problems`] with the line of each, and a remedy.
-pub(super) fn read(source: impl Read) -> Result<Vec<(Timestamp, f64)>, Problems> {
+pub(in crate::cli) fn read(source: impl Read) -> Result<Vec<(Timestamp, f64)>, Problems> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(source);
     let mut rows = Rows::default();

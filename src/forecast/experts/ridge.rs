@@ -4,7 +4,7 @@
 //! on time blocks that the coefficients have not seen.
 
 use super::super::features::FEATURES;
-use super::super::kernels::Normal;
+use super::super::kernels::{Normal, float};
 
 /// Half-life of the rows, in shares of the history: a fortnight of four weeks.
 pub(in crate::forecast) const LONG: f64 = 0.5;
@@ -19,12 +19,17 @@ const PENALTY: f64 = 0.02;
 /// Time blocks for errors out of sample.
 pub(in crate::forecast) const FOLDS: usize = 4;
 
-/// Coefficients from all rows, and for each fold from the rows of the others.
+/// Rows of which so many count half as much as the prior does.
+const PRIOR_ROWS: f64 = 150.0;
+
+/// Coefficients from all rows, and for each fold from the rows of the others; fewer rows stay closer to `prior`.
 ///
 /// `rows`: features, target, weight and fold (below [`FOLDS`]) of each.
 pub(in crate::forecast) fn fit<'a>(
-    rows: impl Iterator<Item = (&'a [f64; FEATURES], f64, f64, usize)>,
+    rows: impl ExactSizeIterator<Item = (&'a [f64; FEATURES], f64, f64, usize)>,
+    prior: &[f64; FEATURES],
 ) -> ([f64; FEATURES], [[f64; FEATURES]; FOLDS]) {
+    let penalty = PENALTY * (1.0 + (PRIOR_ROWS / float(rows.len().max(1))).powi(2));
     let mut folds = vec![Normal::<FEATURES>::new(); FOLDS];
     for (x, target, weight, fold) in rows {
         if let Some(normal) = folds.get_mut(fold) {
@@ -39,7 +44,7 @@ pub(in crate::forecast) fn fit<'a>(
     for (coefficients, fold) in without.iter_mut().zip(&folds) {
         let mut others = all.clone();
         others.add_scaled(fold, -1.0);
-        *coefficients = others.solve(PENALTY);
+        *coefficients = others.solve_towards(prior, penalty);
     }
-    (all.solve(PENALTY), without)
+    (all.solve_towards(prior, penalty), without)
 }

@@ -1,0 +1,123 @@
+//! `foresail dev`: what makes the files in `models/`.
+
+mod families;
+mod solve;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use super::plan::samples;
+use crate::forecast::{Course, Family, GlobalModel};
+use crate::units::{Step, Timestamp};
+
+/// Commands for who works on Foresail itself.
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Write the seeded synthetic series that the built-in global model is trained on, one CSV a series.
+    Synthesise(SynthesiseArgs),
+    /// Train a global model on a directory of CSV files (`timestamp,value`); the same files give the same bytes.
+    Train(TrainArgs),
+}
+
+/// Where the synthetic series go.
+#[derive(Debug, Args)]
+pub struct SynthesiseArgs {
+    /// The directory, made when absent
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Another seed gives other series of the same kinds
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// What to train on.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Directory of CSV files, each of one step
+    #[arg(value_name = "DATA_DIR")]
+    data: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "FILE", default_value = "models/global.json")]
+    out: PathBuf,
+    /// Leave out files whose name begins so; may be given several times
+    #[arg(long, value_name = "PREFIX")]
+    without: Vec<String>,
+}
+
+/// Runs a `dev` command.
+///
+/// # Errors
+/// Files that cannot be read or written, or that hold no series.
+pub fn run(command: DevCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        DevCommand::Synthesise(SynthesiseArgs { dir, seed }) => synthesise(&dir, seed)?,
+        DevCommand::Train(args) => train(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn synthesise(dir: &Path, seed: u64) -> anyhow::Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    for one in families::all(seed) {
+        let path = dir.join(format!("{}.csv", one.name));
+        fs::write(&path, one.csv()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+fn train(args: &TrainArgs) -> anyhow::Result<()> {
+    let mut of_block: BTreeMap<u32, Vec<Course>> = BTreeMap::new();
+    for path in csv_files(&args.data, &args.without)? {
+        let course = course(&path)?;
+        of_block.entry(block_seconds(course.step)).or_default().push(course);
+    }
+    if of_block.is_empty() {
+        bail!("`{}` holds no CSV file: `foresail dev synthesise {0}` makes some", args.data.display());
+    }
+    let families = of_block.iter().flat_map(|(block, courses)| Family::all(*block, courses));
+    let model = GlobalModel::join(families.map(|family| family.learn(&solve::elastic_net)));
+    fs::write(&args.out, model.text()).with_context(|| format!("cannot write `{}`", args.out.display()))
+}
+
+/// Levels are means over five minutes at least.
+fn block_seconds(step: Step) -> u32 {
+    step.seconds().max(300)
+}
+
+/// By name, so that the order does not depend on the file system.
+fn csv_files(dir: &Path, without: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read `{}`", dir.display()))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".csv") && !without.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn course(path: &Path) -> anyhow::Result<Course> {
+    let file = fs::File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    let samples = samples::read(BufReader::new(file))
+        .with_context(|| format!("`{}` cannot be used", path.display()))?;
+    let step = step_of(&samples)
+        .with_context(|| format!("`{}` has no step: it needs two samples within a day", path.display()))?;
+    Ok(Course { step, samples })
+}
+
+/// The usual distance of two samples.
+fn step_of(samples: &[(Timestamp, f64)]) -> Option<Step> {
+    let mut apart: Vec<u64> =
+        samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a).seconds()).collect();
+    apart.sort_unstable();
+    Step::new(u32::try_from(*apart.get(apart.len() / 2)?).ok()?)
+}
