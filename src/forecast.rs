@@ -16,6 +16,7 @@
 //!
 //! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features only.
 
+mod calibration;
 mod checkpoint;
 mod combine;
 mod experts;
@@ -43,6 +44,7 @@ pub use trust::{Trust, TrustQuestion, TrustState};
 use crate::calendar::TimeZone;
 use crate::series::{Sample, Series, Slot};
 use crate::units::{Demand, Share, Span, Step, Timestamp};
+use calibration::Calibration;
 use levels::{Clock, clock_ahead};
 use model::Model;
 use trust::Ledger;
@@ -83,6 +85,18 @@ pub struct Forecaster {
 struct Fitted {
     model: Model,
     clock: Clock,
+    calibration: Calibration,
+}
+
+impl Fitted {
+    fn new(model: Model, clock: Clock, series: &Series, horizon: usize) -> Self {
+        let calibration = Calibration::warm(Sight { model: &model, series, clock: &clock }, horizon);
+        Self { model, clock, calibration }
+    }
+
+    fn sight<'a>(&'a self, series: &'a Series) -> Sight<'a> {
+        Sight { model: &self.model, series, clock: &self.clock }
+    }
 }
 
 /// One expert's part in the forecast.
@@ -140,7 +154,7 @@ impl Forecaster {
     /// `censored`: the target was saturated, so that demand was at least `value`; it is never learned as the value.
     pub fn observe(&mut self, at: Timestamp, value: Option<f64>, censored: bool) {
         let Some(value) = value else { return };
-        let blocking = self.series.blocking();
+        let (blocking, before) = (self.series.blocking(), self.series.newest());
         let taken = self.series.push(at, value, censored);
         // A model of other blocks says nothing of these.
         if taken && (self.model.is_none() || self.series.blocking() != blocking) {
@@ -154,6 +168,16 @@ impl Forecaster {
                 fitted.clock = clock;
             }
         }
+        let is_last_of_block = blocking.last_slot(blocking.block_of(newest)) == newest;
+        if is_last_of_block && before != Some(newest) && blocking == self.series.blocking() {
+            self.calibrate(newest);
+        }
+    }
+
+    fn calibrate(&mut self, slot: Slot) {
+        let Some(fitted) = &mut self.model else { return };
+        let Fitted { model, clock, calibration } = fitted;
+        calibration.score(Sight { model, series: &self.series, clock }, slot);
     }
 
     /// Fits everything again to the history held. The caller does so at 00:00 UTC, and when [`Self::has_outgrown`].
@@ -161,7 +185,8 @@ impl Forecaster {
         self.ledger = None;
         let clock = self.clock();
         let (horizon, global) = (self.config.horizon_steps, &self.config.global);
-        self.model = Model::fit(&self.series, &clock, horizon, global).map(|model| Fitted { model, clock });
+        self.model = Model::fit(&self.series, &clock, horizon, global)
+            .map(|model| Fitted::new(model, clock, &self.series, horizon));
         self.fitted = self.slots();
     }
 
@@ -178,7 +203,13 @@ impl Forecaster {
     /// The first steps of [`Self::forecast`], up to `last`, in proportionately less time.
     pub fn forecast_to(&self, last: usize) -> Option<QuantileForecast> {
         let newest = self.series.newest()?;
-        let steps = self.view(newest)?.steps(1, last.min(self.config.horizon_steps));
+        let view = self.view(newest)?;
+        let mut steps = view.steps(1, last.min(self.config.horizon_steps));
+        if let Some(Fitted { calibration, .. }) = &self.model {
+            for (ahead, quantiles) in (1..).zip(&mut steps) {
+                *quantiles = calibration.widen(ahead, quantiles, view.bound());
+            }
+        }
         Some(QuantileForecast { newest: self.series.time(newest), step: self.config.step, steps })
     }
 
@@ -297,7 +328,8 @@ impl Forecaster {
         if read.millis() >= kept.millis() / 2 {
             forecaster.refit();
         } else {
-            forecaster.model = Some(Fitted { model, clock: forecaster.clock() });
+            let (clock, horizon) = (forecaster.clock(), forecaster.config.horizon_steps);
+            forecaster.model = Some(Fitted::new(model, clock, &forecaster.series, horizon));
             forecaster.fitted = forecaster.slots();
         }
         Ok(forecaster)
@@ -312,8 +344,7 @@ impl Forecaster {
     }
 
     fn sight(&self) -> Option<Sight<'_>> {
-        let Fitted { model, clock } = self.model.as_ref()?;
-        Some(Sight { model, series: &self.series, clock })
+        Some(self.model.as_ref()?.sight(&self.series))
     }
 
     fn view(&self, origin: Slot) -> Option<View<'_>> {

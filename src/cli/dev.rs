@@ -97,7 +97,8 @@ fn csv_files(dir: &Path, without: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry.with_context(|| format!("cannot read `{}`", dir.display()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".csv") && !without.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+        let is_csv = path.extension().is_some_and(|extension| extension == "csv");
+        if is_csv && !without.iter().any(|prefix| name.starts_with(prefix.as_str())) {
             files.push(path);
         }
     }

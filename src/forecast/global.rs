@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{FEATURES, Ladder, SPREADS};
 use super::levels::Position;
-use super::quantiles::N_LEVELS;
 
 pub use train::{Course, Examples, Family};
 
@@ -83,8 +82,6 @@ pub(super) struct Prior {
     /// Of the size of the errors, in the terms of a row's `z`.
     pub(super) spread: [f32; SPREADS],
     pub(super) mean_error: f32,
-    /// Quantiles of error / size.
-    pub(super) errors: [f32; N_LEVELS],
 }
 
 /// What a global model says of one distance, of demand and of its logarithm.
@@ -165,13 +162,8 @@ impl GlobalModel {
 impl Prior {
     /// What holds where a model says nothing: demand stays at the mean of its last day, off by a quarter of its level
     /// on average.
-    const IGNORANT: Self = Self {
-        coefficients: [0.0; FEATURES],
-        spread: [0.0, 0.0, 0.0, 0.25, 0.0, 0.0],
-        mean_error: 0.25,
-        // Of Laplace's distribution with mean size 1.
-        errors: [-3.91, -2.3, -1.61, -0.69, 0.0, 0.69, 1.61, 2.3, 3.91, 4.61, 6.21],
-    };
+    const IGNORANT: Self =
+        Self { coefficients: [0.0; FEATURES], spread: [0.0, 0.0, 0.0, 0.25, 0.0, 0.0], mean_error: 0.25 };
 
     /// The coefficients of its rule.
     pub(super) fn rule(&self) -> [f64; FEATURES] {
@@ -204,10 +196,7 @@ mod tests {
                 let outlook = model.outlook(block, rung, 1);
                 assert_ne!(outlook.log, &Prior::IGNORANT);
                 for prior in [outlook.linear, outlook.log] {
-                    assert!(
-                        prior.mean_error > 0.0 && prior.errors.is_sorted(),
-                        "{rung:?} {block}: {prior:?}"
-                    );
+                    assert!(prior.mean_error > 0.0, "{rung:?} {block}: {prior:?}");
                     assert!(prior.coefficients.iter().chain(&prior.spread).all(|c| c.is_finite()));
                 }
             }

@@ -247,7 +247,7 @@ mod tests {
             history: Span::from_hours(28 * 24),
             zone: TimeZone::UTC,
             horizon_steps: 60,
-            global: GlobalModel::shipped(),
+            global: crate::forecast::GlobalModel::shipped(),
         };
         let mut keeper = Keeper::new(config.clone(), offset);
         let samples: Vec<(Timestamp, f64)> = (-300..0).map(|i| (at(i), demand(i))).collect();

@@ -77,13 +77,8 @@ impl<const P: usize> Normal<P> {
 
     /// The whole of `X' W X`, and `X' W t`.
     pub(crate) fn whole(&self) -> ([[f64; P]; P], [f64; P]) {
-        let mut gram = self.gram;
-        for i in 0..P {
-            for j in 0..i {
-                gram[i][j] = gram[j][i];
-            }
-        }
-        (gram, self.moment)
+        let at = |i: usize, j: usize| self.gram[i.min(j)][i.max(j)];
+        (std::array::from_fn(|i| std::array::from_fn(|j| at(i, j))), self.moment)
     }
 
     /// As [`Self::solve`], but for a penalty on the distance from `prior` instead of from zero.

@@ -104,7 +104,7 @@ impl<'a> Material<'a> {
         }
         let millis = i64::try_from(series.block_span().millis()).unwrap_or(i64::MAX);
         let block_seconds = ratio(millis, 1000);
-        Some(Self { noise, block_seconds, levels, scale })
+        Some(Self { levels, block_seconds, scale, noise })
     }
 
     /// How far up the ladder the history up to `end` reaches: each season only once it was seen twice.

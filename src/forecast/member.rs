@@ -21,7 +21,7 @@ const RIDGE_LESSONS_MIN: usize = 24;
 /// Lessons up to which the measured size of errors is mixed with the prior: a day and a quarter of hourly samples.
 const PRIOR_LESSONS: usize = 30;
 
-/// Lessons that the shape of errors in the global model counts for: twenty hold no .99 quantile.
+/// Lessons that the prior shape of errors (Laplace's, with mean size 1) counts for: twenty hold no .99 quantile.
 const PRIOR_SHAPE_LESSONS: f64 = 20.0;
 
 /// What an expert has learned for one knot.
@@ -96,8 +96,8 @@ impl Member {
             .collect();
         member.errors = weighted_quantiles(&mut sample, &LEVELS).map(short);
         let trust = float(lessons.len()) / (float(lessons.len()) + PRIOR_SHAPE_LESSONS);
-        for (error, usual) in member.errors.iter_mut().zip(prior.errors) {
-            *error = short(trust * f64::from(*error) + (1.0 - trust) * f64::from(usual));
+        for (error, level) in member.errors.iter_mut().zip(LEVELS) {
+            *error = short(trust * f64::from(*error) + (1.0 - trust) * laplace_quantile(level));
         }
         Some((member, placed))
     }
@@ -161,4 +161,9 @@ impl Member {
         let local = dot(&self.spread.map(f64::from), z);
         local.clamp(SPREAD_RANGE.0 * mean, SPREAD_RANGE.1 * mean).max(f64::MIN_POSITIVE)
     }
+}
+
+/// The quantile of Laplace's distribution with mean absolute value 1.
+fn laplace_quantile(level: f64) -> f64 {
+    if level < 0.5 { (2.0 * level).ln() } else { -(2.0 * (1.0 - level)).ln() }
 }

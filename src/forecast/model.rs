@@ -100,7 +100,7 @@ impl Model {
             let outlook = |ahead| global.outlook(material.block_seconds, rung, ahead);
             let nearer = knots.last().map(|knot| (knot, outlook(knot.ahead)));
             let (knot, width) =
-                fit_knot(&Ahead { ahead, rung, outlook: outlook(ahead), nearer }, &lessons, &mut evaluation);
+                fit_knot(&Place { ahead, rung, outlook: outlook(ahead), nearer }, &lessons, &mut evaluation);
             widths.push(width);
             knots.push(knot);
         }
@@ -140,7 +140,8 @@ impl Model {
 }
 
 /// Where a knot stands.
-struct Ahead<'a> {
+struct Place<'a> {
+    /// Blocks ahead.
     ahead: Position,
     rung: Ladder,
     outlook: Outlook<'a>,
@@ -148,7 +149,7 @@ struct Ahead<'a> {
     nearer: Option<(&'a Knot, Outlook<'a>)>,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Place<'a> {
     /// An expert at the knot before, and how many times as far off it usually is here.
     fn nearer(&self, index: usize, log: bool) -> Option<(&'a Member, f64)> {
         let (knot, outlook) = self.nearer?;
@@ -159,7 +160,7 @@ impl<'a> Ahead<'a> {
 }
 
 /// Fits all experts of a rung at one knot; also how wide its forecasts are.
-fn fit_knot(at: &Ahead<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> (Knot, f64) {
+fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> (Knot, f64) {
     let mut members = [const { None }; EXPERTS];
     let mut placed = [const { Vec::new() }; EXPERTS];
     for (index, ((slot, places), expert)) in members.iter_mut().zip(&mut placed).zip(&ALL).enumerate() {

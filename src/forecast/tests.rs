@@ -1,7 +1,9 @@
 //! Laws of forecasts on seeded synthetic series.
 
+mod changes;
 mod held;
 mod laws;
+mod nasty;
 mod noise;
 mod ramps;
 

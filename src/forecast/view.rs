@@ -98,6 +98,11 @@ impl<'a> View<'a> {
         self.origin.base() * self.sight.model.scale
     }
 
+    /// The most that any quantile may say, in demand.
+    pub(super) const fn bound(&self) -> f64 {
+        self.bound
+    }
+
     /// The median for the block after the origin's, in units of the model's scale.
     pub(super) fn next_block(&self) -> f64 {
         let [_, _, _, _, middle, ..] = self.block(1);

@@ -159,7 +159,7 @@ fn touch_while(stage: &Stage, restless: &AtomicBool, finished: &AtomicBool) {
                     serde_json::json!({ "metadata": { "annotations": { "touched": n.to_string() } } });
                 let patch = kube::api::Patch::Merge(&patch);
                 api.patch("shop", &kube::api::PatchParams::default(), &patch).await.expect("an annotation");
-                if n % 500 == 0
+                if n.is_multiple_of(500)
                     && scale_writes(&stage.plane.audit(), MAIN_USER, "rollout")
                         .iter()
                         .any(|write| write.code == 409)

@@ -3,10 +3,9 @@
 
 use super::super::experts::LOG;
 use super::super::features::{FEATURES, Ladder, Row, SPREADS};
-use super::super::kernels::{Normal, dot, float, short, weighted_quantiles};
+use super::super::kernels::{Normal, dot, float, short};
 use super::super::lessons::{Lesson, Material, Outcome, scattered};
 use super::super::levels::{Clock, Position, clock_ahead};
-use super::super::quantiles::LEVELS;
 use super::super::shape::{Fine, Shape};
 use super::{Cell, GlobalModel, Prior, Table};
 use crate::calendar::TimeZone;
@@ -152,8 +151,6 @@ impl Family {
 /// How far off a rule is.
 #[derive(Default)]
 struct Measured {
-    /// Error in units of the mean size of the window's errors.
-    errors: Vec<(f64, f64)>,
     /// Sum over windows of the mean size of errors in units of that of the last value, and of the logarithm of that.
     relative: f64,
     log_units: f64,
@@ -170,48 +167,38 @@ impl Measured {
         lessons: impl Iterator<Item = (&'a Row, Outcome)>,
     ) {
         let sizes = self.sizes.get_or_insert_with(Normal::new);
-        let mut errors = Vec::new();
+        let (mut sum, mut seen) = (0.0, 0);
         for (row, outcome) in lessons {
             let error = outcome.actual - row.base - dot(rule, &row.x);
             let [one, .., newest] = row.z;
             sizes.add(&[one, newest], error.abs(), unit.powi(-2));
-            errors.push(error);
+            sum += error.abs();
+            seen += 1;
         }
-        let mean = errors.iter().map(|error| error.abs()).sum::<f64>() / float(errors.len().max(1));
-        if mean > 0.0 {
-            self.errors.extend(errors.iter().map(|error| (error / mean, 1.0)));
-        }
-        self.relative += mean / unit;
+        self.relative += sum / float(seen.max(1)) / unit;
         self.log_units += unit.ln();
         self.windows += 1;
     }
 
-    fn prior(mut self, rule: &[f64; FEATURES]) -> Prior {
+    fn prior(self, rule: &[f64; FEATURES]) -> Prior {
         let n = float(self.windows.max(1));
         let mean_error = rounded(self.relative / n * (self.log_units / n).exp()).max(1e-5);
         let [one, newest] = self.sizes.map_or([0.0; 2], |sizes| sizes.solve(SPREAD_PENALTY));
         let mut spread = [0.0; SPREADS];
-        {
-            let [first, .., last] = &mut spread;
-            *first = short(rounded(one.max(0.0)));
-            *last = short(rounded(newest.max(0.0)));
-        }
-        Prior {
-            coefficients: rule.map(short),
-            spread,
-            mean_error: short(mean_error),
-            errors: weighted_quantiles(&mut self.errors, &LEVELS).map(|q| short(rounded(q))),
-        }
+        let [of_one, .., of_newest] = &mut spread;
+        *of_one = short(rounded(one.max(0.0)));
+        *of_newest = short(rounded(newest.max(0.0)));
+        Prior { coefficients: rule.map(short), spread, mean_error: short(mean_error) }
     }
 }
 
 impl Window {
-    /// `days` of a course that end at `share` of what is left; `None` when it is shorter.
-    fn cut(course: &Course, days: f64, share: f64, rung: Ladder) -> Option<Self> {
+    /// `days` of a course that begin at the share `place` of what is left; `None` when it is shorter.
+    fn cut(course: &Course, days: f64, place: f64, rung: Ladder) -> Option<Self> {
         let per_day = 86_400.0 / f64::from(course.step.seconds());
         let n = super::super::kernels::count(days * per_day);
         let free = course.samples.len().checked_sub(n)?;
-        let first = super::super::kernels::count(share * float(free));
+        let first = super::super::kernels::count(place * float(free));
         let samples = course.samples.get(first..first + n)?;
         let mut series = Series::new(course.step, Span::from_hours(28 * 24));
         for &(at, value) in samples {
