@@ -19,17 +19,20 @@ const PENALTY: f64 = 0.02;
 /// Time blocks for errors out of sample.
 pub(in crate::forecast) const FOLDS: usize = 4;
 
-/// Rows of which so many count half as much as the prior does.
+/// With so many rows the coefficients lean half on those of the global model and half on none; with many, on none: what
+/// many series have in common blurs what is sharp in one.
 const PRIOR_ROWS: f64 = 150.0;
 
-/// Coefficients from all rows, and for each fold from the rows of the others; fewer rows stay closer to `prior`.
+/// Coefficients from all rows, and for each fold from the rows of the others; few rows lean on `prior`.
 ///
 /// `rows`: features, target, weight and fold (below [`FOLDS`]) of each.
 pub(in crate::forecast) fn fit<'a>(
     rows: impl ExactSizeIterator<Item = (&'a [f64; FEATURES], f64, f64, usize)>,
     prior: &[f64; FEATURES],
 ) -> ([f64; FEATURES], [[f64; FEATURES]; FOLDS]) {
-    let penalty = PENALTY * (1.0 + (PRIOR_ROWS / float(rows.len().max(1))).powi(2));
+    let youth = (PRIOR_ROWS / float(rows.len().max(1))).powi(2);
+    let penalty = PENALTY * (1.0 + youth);
+    let prior = prior.map(|coefficient| coefficient * youth / (1.0 + youth));
     let mut folds = vec![Normal::<FEATURES>::new(); FOLDS];
     for (x, target, weight, fold) in rows {
         if let Some(normal) = folds.get_mut(fold) {
@@ -44,7 +47,7 @@ pub(in crate::forecast) fn fit<'a>(
     for (coefficients, fold) in without.iter_mut().zip(&folds) {
         let mut others = all.clone();
         others.add_scaled(fold, -1.0);
-        *coefficients = others.solve_towards(prior, penalty);
+        *coefficients = others.solve_towards(&prior, penalty);
     }
-    (all.solve_towards(prior, penalty), without)
+    (all.solve_towards(&prior, penalty), without)
 }
