@@ -32,7 +32,7 @@ enum Command {
     /// For who works on Foresail itself.
     #[command(subcommand)]
     Dev(dev::DevCommand),
-    /// Forecast demand: one JSON request a line, one answer a line.
+    /// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
     Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),

@@ -139,6 +139,33 @@ impl Forecaster {
 
     /// The first fit from history: `samples` in any order, a later one of the same slot replacing an earlier one.
     /// Values that are no demand (negative, not finite) are dropped.
+    ///
+    /// Demand of 100 from midnight and 300 from noon, for ten days:
+    ///
+    /// ```
+    /// use foresail::calendar::TimeZone;
+    /// use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel, Ladder};
+    /// use foresail::units::{Span, Step, Timestamp};
+    ///
+    /// let config = ForecastConfig {
+    ///     step: Step::new(3600).unwrap(),
+    ///     history: Span::from_hours(28 * 24),
+    ///     zone: TimeZone::UTC,
+    ///     horizon_steps: 12,
+    ///     global: GlobalModel::shipped(),
+    /// };
+    ///
+    /// let hour = |h: i64| Timestamp::from_seconds(3600 * h);
+    /// let demand = |h: i64| if h % 24 < 12 { 100.0 } else { 300.0 };
+    /// let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
+    /// let forecaster = Forecaster::learn(config, &samples);
+    ///
+    /// assert_eq!(forecaster.newest(), Some((hour(239), 300.0)));
+    /// // Days were seen more than twice, so that midnight does not surprise it; weeks were not.
+    /// assert_eq!(forecaster.rung(), Ladder::Daily);
+    /// let midnight = forecaster.forecast().unwrap().steps[0].at(0.5).get();
+    /// assert!((midnight - 100.0).abs() < 20.0, "{midnight}");
+    /// ```
     pub fn learn(config: ForecastConfig, samples: &[(Timestamp, f64)]) -> Self {
         let mut forecaster = Self::new(config);
         for &(at, value) in samples {
@@ -152,6 +179,31 @@ impl Forecaster {
     /// given, but for coefficients, which stay until [`Self::refit`].
     ///
     /// `censored`: the target was saturated, so that demand was at least `value`; it is never learned as the value.
+    ///
+    /// ```
+    /// # use foresail::calendar::TimeZone;
+    /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
+    /// # use foresail::units::{Span, Step, Timestamp};
+    /// # let config = ForecastConfig {
+    /// #     step: Step::new(3600).unwrap(),
+    /// #     history: Span::from_hours(28 * 24),
+    /// #     zone: TimeZone::UTC,
+    /// #     horizon_steps: 12,
+    /// #     global: GlobalModel::shipped(),
+    /// # };
+    /// # let hour = |h: i64| Timestamp::from_seconds(3600 * h);
+    /// # let demand = |h: i64| if h % 24 < 12 { 100.0 } else { 300.0 };
+    /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
+    /// let mut forecaster = Forecaster::learn(config, &samples);
+    /// forecaster.observe(hour(240), Some(110.0), false);
+    /// assert_eq!(forecaster.newest(), Some((hour(240), 110.0)));
+    /// // The next forecast begins after the newest sample; a gap moves nothing.
+    /// forecaster.observe(hour(241), None, false);
+    /// assert_eq!(forecaster.forecast().unwrap().newest, hour(240));
+    /// // A lower bound is the newest reading too.
+    /// forecaster.observe(hour(242), Some(90.0), true);
+    /// assert_eq!(forecaster.newest(), Some((hour(242), 90.0)));
+    /// ```
     pub fn observe(&mut self, at: Timestamp, value: Option<f64>, censored: bool) {
         let Some(value) = value else { return };
         let (blocking, before) = (self.series.blocking(), self.series.newest());
@@ -196,6 +248,30 @@ impl Forecaster {
     }
 
     /// The forecast from the newest sample: steps 1 to the horizon. `None` while there is no sample.
+    ///
+    /// ```
+    /// # use foresail::calendar::TimeZone;
+    /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
+    /// # use foresail::units::{Span, Step, Timestamp};
+    /// # let config = ForecastConfig {
+    /// #     step: Step::new(3600).unwrap(),
+    /// #     history: Span::from_hours(28 * 24),
+    /// #     zone: TimeZone::UTC,
+    /// #     horizon_steps: 12,
+    /// #     global: GlobalModel::shipped(),
+    /// # };
+    /// # let hour = |h: i64| Timestamp::from_seconds(3600 * h);
+    /// # let demand = |h: i64| if h % 24 < 12 { 100.0 } else { 300.0 };
+    /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
+    /// assert_eq!(Forecaster::new(config.clone()).forecast(), None);
+    ///
+    /// let forecast = Forecaster::learn(config, &samples).forecast().unwrap();
+    /// assert_eq!((forecast.newest, forecast.steps.len()), (hour(239), 12));
+    /// let three = forecast.at(hour(243)).unwrap();
+    /// assert_eq!(three, &forecast.steps[3]);
+    /// assert!(three.at(0.5) <= three.at(0.99));
+    /// assert_eq!(forecast.at(hour(252)), None, "beyond the horizon");
+    /// ```
     pub fn forecast(&self) -> Option<QuantileForecast> {
         self.forecast_to(self.config.horizon_steps)
     }
@@ -255,6 +331,37 @@ impl Forecaster {
     ///
     /// Asked for the first time since a refit, or another question than before, it replays the whole week with models
     /// of that time (some milliseconds); asked again, it judges what the model in use has decided since.
+    ///
+    /// Demand that jumps every noon is met by who knows it, and missed by who reacts:
+    ///
+    /// ```
+    /// # use foresail::forecast::{TrustQuestion, TrustState};
+    /// # use foresail::units::{CapacityPerReplica, Share};
+    /// # use foresail::calendar::TimeZone;
+    /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
+    /// # use foresail::units::{Span, Step, Timestamp};
+    /// # let config = ForecastConfig {
+    /// #     step: Step::new(3600).unwrap(),
+    /// #     history: Span::from_hours(28 * 24),
+    /// #     zone: TimeZone::UTC,
+    /// #     horizon_steps: 12,
+    /// #     global: GlobalModel::shipped(),
+    /// # };
+    /// # let hour = |h: i64| Timestamp::from_seconds(3600 * h);
+    /// # let demand = |h: i64| if h % 24 < 12 { 100.0 } else { 300.0 };
+    /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
+    /// let question = TrustQuestion {
+    ///     capacity: CapacityPerReplica::new(10.0).unwrap(),
+    ///     unserved: Share::parse("0.1%").unwrap(),
+    ///     lead: Span::from_minutes(5),
+    ///     utilization: Share::from_percent(70),
+    /// };
+    /// let jumps = Forecaster::learn(config.clone(), &samples).trust(&question);
+    /// assert!(TrustState::earned(jumps.measured()).trusted, "{jumps:?}");
+    ///
+    /// let short = Forecaster::learn(config, &samples[..24]).trust(&question);
+    /// assert_eq!(short.measured(), None, "a day is no measurement");
+    /// ```
     pub fn trust(&mut self, question: &TrustQuestion) -> Trust {
         let kept = self.ledger.take().filter(|ledger| ledger.answers(question));
         self.ledger = self.sight().and_then(|sight| match kept {
@@ -294,6 +401,30 @@ impl Forecaster {
     }
 
     /// What survives a restart; `None` while there is no model.
+    ///
+    /// ```
+    /// # use foresail::calendar::TimeZone;
+    /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
+    /// # use foresail::units::{Span, Step, Timestamp};
+    /// # let config = ForecastConfig {
+    /// #     step: Step::new(3600).unwrap(),
+    /// #     history: Span::from_hours(28 * 24),
+    /// #     zone: TimeZone::UTC,
+    /// #     horizon_steps: 12,
+    /// #     global: GlobalModel::shipped(),
+    /// # };
+    /// # let hour = |h: i64| Timestamp::from_seconds(3600 * h);
+    /// # let demand = |h: i64| if h % 24 < 12 { 100.0 } else { 300.0 };
+    /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
+    /// let kept = Forecaster::learn(config.clone(), &samples).checkpoint().unwrap();
+    /// let text = serde_json::to_string(&kept).unwrap();
+    /// assert!(text.len() <= 8 * 1024);
+    ///
+    /// // After a restart without any history to read, midnight is still known.
+    /// let restored = Forecaster::restore(config, &serde_json::from_str(&text).unwrap(), &[]).unwrap();
+    /// let midnight = restored.forecast().unwrap().steps[0].at(0.5).get();
+    /// assert!((midnight - 100.0).abs() < 30.0, "{midnight}");
+    /// ```
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         Checkpoint::new(&self.series, &self.model.as_ref()?.model)
     }

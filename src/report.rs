@@ -1,8 +1,10 @@
-//! A plan as people and programs read it: a table, `plan.json`, `decisions.csv` and a page that needs nothing else.
+//! A plan as people and programs read it: a table, `plan.json`, `decisions.csv` and a page that needs nothing else. And
+//! one forecast ([`outlook`]).
 
 mod chart;
 mod decisions;
 mod json;
+pub mod outlook;
 mod page;
 mod table;
 

@@ -1,4 +1,7 @@
-//! `foresail forecast`: answers a file of forecast requests, or standard input.
+//! `foresail forecast`: answers a file of forecast requests, or standard input; or forecasts a history in a CSV file.
+
+mod grid;
+mod trace;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -13,11 +16,12 @@ use serde::Serialize;
 
 use crate::forecast::GlobalModel;
 use crate::forecast::request::{Answer, answer};
+use trace::TraceArgs;
 
 /// Requests that are read, answered and written together: enough to keep all threads busy, few enough to stream.
 const BATCH_PER_THREAD: usize = 16;
 
-/// Forecast demand: one JSON request a line, one answer a line.
+/// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
 #[derive(Debug, Args)]
 pub struct ForecastArgs {
     /// File of requests, one JSON object a line; `-` is standard input
@@ -32,15 +36,21 @@ pub struct ForecastArgs {
     /// A global model made by `foresail dev train` instead of the built-in one
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
-/// Answers every request. Exit code 1 when a line was refused; the others are answered all the same.
+/// Answers every request, or forecasts the history. Exit code 1 when a line was refused; the others are answered all
+/// the same.
 ///
 /// # Errors
-/// A file that cannot be read or written.
+/// A file that cannot be read or written; a history with problems, each named with its line and a remedy.
 pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
-    let ForecastArgs { requests, answers, threads, model } = args;
+    let ForecastArgs { requests, answers, threads, model, trace } = args;
     let global = global(model.as_deref())?;
+    if trace.is_asked() {
+        return trace::run(trace, global);
+    }
     let threads = threads.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let mut lines = open(&requests)?.lines();
     let mut out = create(answers.as_deref())?;

@@ -219,7 +219,8 @@ fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow:
     Ok(History { demand, capacities, recorded, from })
 }
 
-fn read_file(file: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
+/// The samples of a CSV file `timestamp,value`.
+pub(super) fn read_file(file: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
     let name = file.display();
     let source = File::open(file).with_context(|| format!("cannot open `{name}`"))?;
     samples::read(source).map_err(|problems| anyhow::anyhow!("`{name}` has problems:\n  {problems}"))

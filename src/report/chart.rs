@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::calendar::rfc3339;
 use crate::plan::Grid;
+use crate::units::{Span, Timestamp};
 
 /// Size of a chart in its own units, and the margins for its axes.
 const WIDTH: f64 = 1000.0;
@@ -52,6 +53,8 @@ impl Columns {
 pub(super) struct Frame<'a> {
     pub(super) grid: &'a Grid,
     pub(super) columns: &'a Columns,
+    /// The lowest value shown.
+    pub(super) least: f64,
     /// The highest value shown.
     pub(super) most: f64,
 }
@@ -64,21 +67,33 @@ impl Frame<'_> {
     }
 
     fn y(&self, value: f64) -> f64 {
-        let share = if self.most > 0.0 { (value / self.most).clamp(0.0, 1.0) } else { 0.0 };
+        let height = self.most - self.least;
+        let share = if height > 0.0 { ((value - self.least) / height).clamp(0.0, 1.0) } else { 0.0 };
         HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
     }
 
-    /// The path of a line that holds each column's value.
+    /// The path of a line that holds each column's value; interrupted where that is NaN.
     pub(super) fn line(&self, values: &[f64]) -> String {
         let mut path = Vec::new();
+        let mut draws = false;
         for (range, value) in self.columns.ranges().zip(values) {
             let (to, y) = (self.x(range.end), self.y(*value));
-            if path.is_empty() {
+            let drew = std::mem::replace(&mut draws, !value.is_nan());
+            if !draws {
+                continue;
+            }
+            if !drew {
                 path.push(format!("M{:.1} {y:.1}", self.x(range.start)));
             }
             path.push(format!("V{y:.1}H{to:.1}"));
         }
         path.concat()
+    }
+
+    /// A dashed line at the start of `step`.
+    pub(super) fn mark(&self, step: usize) -> Markup {
+        let x = one(self.x(step));
+        html! { line class="objective" x1=(x) x2=(x) y1=(TOP) y2=(HEIGHT - BOTTOM) {} }
     }
 
     /// The path of the area between two lines; columns in which `upper` is not above `lower` are left out.
@@ -99,10 +114,10 @@ impl Frame<'_> {
         let bottom = HEIGHT - BOTTOM;
         html! {
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(label) {
-                @for value in even_ticks(self.most) {
+                @for (value, text) in even_ticks(self.least, self.most) {
                     @let y = self.y(value);
                     line class="grid" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(one(y)) y2=(one(y)) {}
-                    text class="tick" x=(LEFT - 6.0) y=(one(y + 4.0)) text-anchor="end" { (number(value)) }
+                    text class="tick" x=(LEFT - 6.0) y=(one(y + 4.0)) text-anchor="end" { (text) }
                 }
                 @for (step, text) in self.time_ticks() {
                     @let x = self.x(step);
@@ -117,27 +132,41 @@ impl Frame<'_> {
     /// Steps that begin a day, or an hour of a day, and what to call them.
     fn time_ticks(&self) -> Vec<(usize, String)> {
         let (grid, all) = (self.grid, &self.columns.all);
-        let seconds = grid.time(all.end).since(grid.time(all.start)).seconds();
-        let days = seconds / 86_400;
-        // At most a dozen ticks: three hours of a day, days, or weeks.
-        let every: i64 = match days {
-            0..=1 => 10_800,
-            2..=12 => 86_400,
-            13..=100 => 7 * 86_400,
-            _ => 28 * 86_400,
-        };
+        let every = tick_seconds(grid.time(all.end).since(grid.time(all.start)));
         let mut ticks = Vec::new();
         for step in all.clone() {
             let at = grid.time(step);
-            let before = step.checked_sub(1).map(|before| grid.time(before).seconds().div_euclid(every));
-            if before.is_some_and(|before| before != at.seconds().div_euclid(every)) {
-                let text = rfc3339(at);
-                let part = if every < 86_400 { text.get(11..16) } else { text.get(5..10) };
-                ticks.push((step, part.unwrap_or_default().to_owned()));
+            if step.checked_sub(1).is_some_and(|before| is_passed(every, grid.time(before), at)) {
+                ticks.push((step, tick_text(every, at)));
             }
         }
         ticks
     }
+}
+
+/// Seconds between two ticks of a time axis over `span`: at most about a dozen of them, on quarters of an hour, hours,
+/// three hours, days or weeks.
+pub(super) fn tick_seconds(span: Span) -> i64 {
+    match span.seconds() {
+        0..=10_800 => 900,
+        10_801..=43_200 => 3600,
+        43_201..=172_799 => 10_800,
+        172_800..=1_123_199 => 86_400,
+        1_123_200..=8_726_399 => 7 * 86_400,
+        _ => 28 * 86_400,
+    }
+}
+
+/// Whether a tick lies after `before` and not after `at`.
+pub(super) fn is_passed(every: i64, before: Timestamp, at: Timestamp) -> bool {
+    before.seconds().div_euclid(every) != at.seconds().div_euclid(every)
+}
+
+/// What the last tick before `at` is called: the time of day in UTC, or the month and day.
+pub(super) fn tick_text(every: i64, at: Timestamp) -> String {
+    let text = rfc3339(Timestamp::from_seconds(at.seconds().div_euclid(every).saturating_mul(every)));
+    let part = if every < 86_400 { text.get(11..16) } else { text.get(5..10) };
+    part.unwrap_or_default().to_owned()
 }
 
 /// One policy in the chart of cost against unserved demand.
@@ -175,9 +204,9 @@ pub(super) fn scatter(dots: &[Dot], objective: f64) -> Markup {
                 line class="grid" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(one(y(share))) y2=(one(y(share))) {}
                 text class="tick" x=(LEFT - 6.0) y=(one(y(share) + 4.0)) text-anchor="end" { (text) }
             }
-            @for value in even_ticks(most) {
+            @for (value, text) in even_ticks(0.0, most) {
                 line class="grid" x1=(one(x(value))) x2=(one(x(value))) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
-                text class="tick" x=(one(x(value))) y=(HEIGHT - 6.0) text-anchor="middle" { (number(value)) }
+                text class="tick" x=(one(x(value))) y=(HEIGHT - 6.0) text-anchor="middle" { (text) }
             }
             line class="objective" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(one(y(objective))) y2=(one(y(objective))) {}
             @for (dot, ((x, y), name_y)) in dots.iter().zip(placed.iter().zip(name_heights(&placed))) {
@@ -212,41 +241,41 @@ fn dot_class(dot: &Dot) -> &'static str {
     }
 }
 
-/// Four to nine even numbers from 0 to `most`.
-fn even_ticks(most: f64) -> Vec<f64> {
-    if most <= 0.0 || !most.is_finite() {
+/// Four to nine even numbers from `least` to `most`, and how an axis names them.
+pub(super) fn even_ticks(least: f64, most: f64) -> Vec<(f64, String)> {
+    if most <= least || !(most - least).is_finite() {
         return Vec::new();
     }
-    let raw = most / 5.0;
+    let raw = (most - least) / 5.0;
     let magnitude = 10.0_f64.powf(raw.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * magnitude >= raw).unwrap_or(10.0);
     let stride = factor * magnitude;
     let mut ticks = Vec::new();
-    let mut value = 0.0;
+    let mut value = (least / stride).ceil() * stride;
     while value <= most && ticks.len() < 12 {
-        ticks.push(value);
+        ticks.push((value, number(value, stride)));
         value += stride;
     }
     ticks
 }
 
-/// A number on an axis.
-fn number(value: f64) -> String {
-    if value >= 1e6 {
-        format!("{:.1}M", value / 1e6)
-    } else if value >= 1e4 {
-        format!("{:.0}k", value / 1e3)
-    } else if value >= 10.0 || value == 0.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    }
+/// A number on an axis, with the decimals that tell it from its neighbours `stride` away.
+fn number(value: f64, stride: f64) -> String {
+    let (unit, name) = match value {
+        1e6.. => (1e6, "M"),
+        1e4.. => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    let fine = stride / unit;
+    let decimals = (0..9).zip([1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8]);
+    let decimals = decimals.filter(|(_, part)| *part <= fine * 1.001).map(|(n, _)| n).next().unwrap_or(9);
+    format!("{:.decimals$}{name}", value / unit)
 }
 
 fn one(value: f64) -> String {
     format!("{value:.1}")
 }
 
-fn float(n: usize) -> f64 {
+pub(super) fn float(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

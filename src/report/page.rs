@@ -19,42 +19,51 @@ const STYLE: &str = include_str!("page.css");
 pub fn page(report: &Report<'_>) -> String {
     let key = &report.scenario.key;
     let whole = report.scenario.from..report.scenario.grid.n_steps;
-    let body = html! {
+    let title = format!("Foresail plan: {key}");
+    let content = html! {
+        p { (period(report)) }
+        (verdict(report))
+        (gates(report))
+        h2 { "Policies on the same demand" }
+        (policies(report))
+        h2 { "Cost against unserved demand" }
+        p.legend { "Replica-hours to the right, unserved share upwards: the lower left is better. Filled dots are not beaten in both by any policy that could be run; the dashed line is the objective." }
+        (scatter(&dots(report), report.scenario.policy.unserved.get()))
+        h2 { "Demand and what serves it" }
+        (demand_chart(report, whole.clone(), "The judged time"))
+        @if let Some(day) = hardest_day(report) {
+            h2 { "The hardest day: " (rfc3339(report.scenario.grid.time(day.start)).get(..10).unwrap_or_default()) }
+            (demand_chart(report, day.clone(), "The hardest day"))
+            h2 { "Replicas on that day" }
+            (replica_chart(report, day))
+        }
+        (notes(report))
+    };
+    document(&title, &content)
+}
+
+/// A whole page around its content.
+pub(super) fn document(title: &str, content: &Markup) -> String {
+    let whole = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(CONTENT_POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Foresail plan: " (key) }
+                title { (title) }
                 style { (maud::PreEscaped(STYLE)) }
             }
             body {
                 main {
-                    h1 { "Foresail plan: " (key) }
-                    p { (period(report)) }
-                    (verdict(report))
-                    (gates(report))
-                    h2 { "Policies on the same demand" }
-                    (policies(report))
-                    h2 { "Cost against unserved demand" }
-                    p.legend { "Replica-hours to the right, unserved share upwards: the lower left is better. Filled dots are not beaten in both by any policy that could be run; the dashed line is the objective." }
-                    (scatter(&dots(report), report.scenario.policy.unserved.get()))
-                    h2 { "Demand and what serves it" }
-                    (demand_chart(report, whole.clone(), "The judged time"))
-                    @if let Some(day) = hardest_day(report) {
-                        h2 { "The hardest day: " (rfc3339(report.scenario.grid.time(day.start)).get(..10).unwrap_or_default()) }
-                        (demand_chart(report, day.clone(), "The hardest day"))
-                        h2 { "Replicas on that day" }
-                        (replica_chart(report, day))
-                    }
-                    (notes(report))
+                    h1 { (title) }
+                    (content)
                     footer { "Times are UTC. Made by foresail " (env!("CARGO_PKG_VERSION")) "." }
                 }
             }
         }
     };
-    body.into_string()
+    whole.into_string()
 }
 
 fn period(report: &Report<'_>) -> String {
@@ -149,7 +158,7 @@ fn demand_chart(report: &Report<'_>, steps: Range<usize>, label: &str) -> Markup
     let served = columns.fold(&served, f64::min);
     let (p50, p99) = (columns.fold(&p50, f64::min), columns.fold(&p99, f64::max));
     let most = demand.iter().chain(&served).copied().fold(0.0, f64::max) * 1.05;
-    let frame = Frame { grid: &scenario.grid, columns: &columns, most };
+    let frame = Frame { grid: &scenario.grid, columns: &columns, least: 0.0, most };
     let content = html! {
         path class="forecast" d=(frame.band(&p50, &p99)) {}
         path class="unserved" d=(frame.band(&served, &demand)) {}
@@ -183,7 +192,7 @@ fn replica_chart(report: &Report<'_>, steps: Range<usize>) -> Markup {
     };
     let (ours, hpa, oracle) = (asked("foresail"), asked("hpa"), asked("oracle"));
     let most = ours.iter().chain(&hpa).chain(&oracle).copied().fold(0.0, f64::max) * 1.05;
-    let frame = Frame { grid: &report.scenario.grid, columns: &columns, most };
+    let frame = Frame { grid: &report.scenario.grid, columns: &columns, least: 0.0, most };
     let content = html! {
         path class="oracle" d=(frame.line(&oracle)) {}
         path class="hpa" d=(frame.line(&hpa)) {}

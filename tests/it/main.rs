@@ -3,6 +3,7 @@
 mod admission;
 mod crds;
 mod demo;
+mod forecast;
 mod manifests;
 mod plan;
 mod sandbox;
