@@ -130,6 +130,12 @@ impl Refused {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
+    /// The body is longer than is taken.
+    pub(crate) fn too_large() -> Self {
+        let message = "Request entity too large: limit is 3145728".to_owned();
+        Self::new(413, "RequestEntityTooLarge", message)
+    }
+
     /// The address does not take this method.
     pub(crate) fn method() -> Self {
         let message = "the server does not allow this method on the requested resource".to_owned();

@@ -48,12 +48,12 @@ impl ApiServer {
     /// `PATCH` of an object or its status; an apply may create it.
     pub(super) fn patch(&self, call: &Call, kind: &Kind, key: &Key) -> Result<Response<Answer>, Refused> {
         let style = Style::of(call, kind)?;
-        let patch = call.json()?;
         let options = Options::of(call);
         let change = Change { kind, key, subresource: part_of(call), options: &options, notes: true };
         if style == Style::Apply {
-            return self.server_side_apply(call, &change, patch);
+            return self.server_side_apply(call, &change);
         }
+        let patch = call.json()?;
         let mut store = self.store();
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
         let shown = view::shown(kind, &old);
@@ -66,23 +66,9 @@ impl ApiServer {
         Ok(warned(self.shaped(200, call, kind, &written), &warnings))
     }
 
-    fn server_side_apply(
-        &self,
-        call: &Call,
-        change: &Change<'_>,
-        config: Value,
-    ) -> Result<Response<Answer>, Refused> {
+    fn server_side_apply(&self, call: &Call, change: &Change<'_>) -> Result<Response<Answer>, Refused> {
         let Change { kind, key, subresource, options, .. } = *change;
-        if call.param("fieldManager").is_empty() {
-            return Err(Refused::invalid_options(
-                "fieldManager",
-                "Required value: is required for apply patch",
-            ));
-        }
-        let config = envelope(kind, config)?;
-        if !items(&config, "/metadata/managedFields").is_empty() {
-            return Err(Refused::bad_request("metadata.managedFields must be nil"));
-        }
+        let config = envelope(kind, apply_config(call, &kind.api_version())?)?;
         check_name(&config, key)?;
         let (config, warnings) = prepare::cleaned(kind, &config, options.unknown)?;
         let mut store = self.store();
@@ -271,7 +257,25 @@ pub(super) fn envelope(kind: &Kind, mut object: Value) -> Result<Value, Refused>
     Ok(object)
 }
 
-fn check_name(object: &Value, key: &Key) -> Result<(), Refused> {
+/// What an apply wants to own, of group and version `api_version`.
+pub(super) fn apply_config(call: &Call, api_version: &str) -> Result<Value, Refused> {
+    if call.param("fieldManager").is_empty() {
+        return Err(Refused::invalid_options("fieldManager", "Required value: is required for apply patch"));
+    }
+    let config = call.json()?;
+    if !items(&config, "/metadata/managedFields").is_empty() {
+        return Err(Refused::bad_request("metadata.managedFields must be nil"));
+    }
+    let stated = text(&config, "/apiVersion");
+    if stated != api_version {
+        return Err(Refused::bad_request(format!(
+            "Incorrect version specified in apply patch. Specified patch version: {stated}, expected: {api_version}"
+        )));
+    }
+    Ok(config)
+}
+
+pub(super) fn check_name(object: &Value, key: &Key) -> Result<(), Refused> {
     let name = text(object, "/metadata/name");
     if !name.is_empty() && name != key.name {
         return Err(Refused::bad_request(format!(
