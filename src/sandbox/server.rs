@@ -7,7 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `call` | a request, taken apart |
-//! | `discovery` | what is served, and its version |
+//! | `discovery`, `openapi` | what is served, its version, its schemas |
 //! | `read`, `watch` | get, list, pages, watches with bookmarks and 410 |
 //! | `select` | label and field selectors |
 //! | `table` | what `kubectl get` prints |
@@ -26,6 +26,7 @@ mod delete;
 mod discovery;
 mod faults;
 mod fields;
+mod openapi;
 mod patch;
 mod prepare;
 mod read;
@@ -227,6 +228,7 @@ impl ApiServer {
                     ("status", &Method::GET) if kind.has_status() => self.get(call, kind, key),
                     ("status", &Method::PUT) if kind.has_status() => self.put(call, kind, key),
                     ("status", &Method::PATCH) if kind.has_status() => self.patch(call, kind, key),
+                    _ if kind.custom.is_some() => Err(Refused::not_found(kind, &key.name)),
                     _ => Err(Refused::no_such_path()),
                 }
             }

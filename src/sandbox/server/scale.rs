@@ -37,10 +37,16 @@ impl ApiServer {
             },
             _ => return Err(Refused::method()),
         };
+        let wanted_replicas = replicas_of(&wanted, key);
+        let wanted_replicas = if *method == Method::PATCH {
+            wanted_replicas.map_err(Refused::bad_patch)?
+        } else {
+            wanted_replicas?
+        };
         let mut store = self.store();
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
         let mut next = Value::clone(&old);
-        put(&mut next, &["spec", "replicas"], replicas_of(&wanted, key)?);
+        put(&mut next, &["spec", "replicas"], wanted_replicas);
         put(&mut next, &["metadata", "resourceVersion"], text(&wanted, "/metadata/resourceVersion"));
         if let Some(uid) = wanted.pointer("/metadata/uid") {
             put(&mut next, &["metadata", "uid"], uid.clone());
@@ -53,7 +59,7 @@ impl ApiServer {
 
     /// An apply to the scale owns `spec.replicas` of the workload itself.
     fn apply_scale(&self, call: &Call, kind: &Kind, key: &Key) -> Result<Response<Answer>, Refused> {
-        let config = apply_config(call, VERSION)?;
+        let config = apply_config(call, (VERSION, "Scale"))?;
         check_name(&config, key)?;
         let mut store = self.store();
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
@@ -74,7 +80,12 @@ impl ApiServer {
 
 /// The count that `scale` asks for.
 fn replicas_of(scale: &Value, key: &Key) -> Result<i64, Refused> {
-    let replicas = whole(scale, "/spec/replicas").unwrap_or(0);
+    let stated = scale.pointer("/spec/replicas").cloned().unwrap_or_default();
+    if !stated.is_null() && !stated.is_i64() {
+        let why = format!("Scale in version \"v1\" cannot be handled as a Scale: {stated} is no number");
+        return Err(Refused::bad_request(why));
+    }
+    let replicas = stated.as_i64().unwrap_or(0);
     if replicas >= 0 {
         return Ok(replicas);
     }
