@@ -11,7 +11,9 @@ use std::time::Instant;
 use foresail::calendar::TimeZone;
 use foresail::decide::{MetricObservation, Reading};
 use foresail::engine::{Memory, Observation, tick};
-use foresail::forecast::{ForecastConfig, Forecaster, QuantileForecast, Quantiles, TrustQuestion};
+use foresail::forecast::{
+    ForecastConfig, Forecaster, GlobalModel, QuantileForecast, Quantiles, TrustQuestion,
+};
 use foresail::policy::{
     Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, PerDirection, Policy, ReactiveRule,
     Thresholds,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`clock`] | virtual time as time of day |
 //! | [`hpa`] | the HorizontalPodAutoscaler, as a rival |
+//! | [`listener`] | the API server on a loopback port, for `kubectl` |
 //! | [`prometheus`] | a Prometheus-compatible endpoint over scripted series |
 //! | [`season`] | three weeks of a shop up to its Black Friday |
 //! | [`server`] | an API server as a tower service over a store |
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod hpa;
 pub(crate) mod json;
 pub(crate) mod kinds;
+pub mod listener;
 pub mod prometheus;
 pub mod season;
 pub mod seed;
@@ -29,6 +31,7 @@ pub mod world;
 
 pub use clock::VirtualClock;
 pub use hpa::HpaController;
+pub use listener::Listener;
 pub use prometheus::Prometheus;
 pub use season::Season;
 pub use server::{ApiServer, Fault, Faults};

@@ -7,7 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `call` | a request, taken apart |
-//! | `discovery` | what is served, and its version |
+//! | `discovery`, `openapi` | what is served, its version, its schemas |
 //! | `read`, `watch` | get, list, pages, watches with bookmarks and 410 |
 //! | `select` | label and field selectors |
 //! | `table` | what `kubectl get` prints |
@@ -26,6 +26,7 @@ mod delete;
 mod discovery;
 mod faults;
 mod fields;
+mod openapi;
 mod patch;
 mod prepare;
 mod read;
@@ -68,24 +69,24 @@ pub type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The embedded API server; clones share it.
 #[derive(Clone)]
-pub struct ApiServer(Arc<Inner>);
-
-struct Inner {
-    store: Mutex<Store>,
+pub struct ApiServer {
+    store: Arc<Mutex<Store>>,
     clock: Arc<dyn Clock>,
-    names: Mutex<Seed>,
-    faults: Mutex<Faults>,
+    names: Arc<Mutex<Seed>>,
+    faults: Arc<Mutex<Faults>>,
+    seed: u64,
 }
 
 impl ApiServer {
     /// A server with the namespaces `default` and `kube-system`. `clock` dates its objects; `seed` names them.
     pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
-        let server = Self(Arc::new(Inner {
-            store: Mutex::new(Store::new()),
+        let server = Self {
+            store: Arc::new(Mutex::new(Store::new())),
             clock,
-            names: Mutex::new(Seed::stream(seed, "names")),
-            faults: Mutex::new(Faults::none()),
-        }));
+            names: Arc::new(Mutex::new(Seed::stream(seed, "names"))),
+            faults: Arc::new(Mutex::new(Faults::none())),
+            seed,
+        };
         for namespace in ["default", "kube-system"] {
             let object =
                 serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
@@ -93,6 +94,16 @@ impl ApiServer {
             drop(server.create(&object));
         }
         server
+    }
+
+    /// The same objects for callers from outside: they meet no faults, and what they ask draws from no seed that others
+    /// draw from.
+    pub(crate) fn for_guests(&self) -> Self {
+        Self {
+            names: Arc::new(Mutex::new(Seed::stream(self.seed, "names of guests"))),
+            faults: Arc::new(Mutex::new(Faults::none())),
+            ..self.clone()
+        }
     }
 
     /// A client that speaks to this server without a socket. Call it inside a runtime.
@@ -217,6 +228,7 @@ impl ApiServer {
                     ("status", &Method::GET) if kind.has_status() => self.get(call, kind, key),
                     ("status", &Method::PUT) if kind.has_status() => self.put(call, kind, key),
                     ("status", &Method::PATCH) if kind.has_status() => self.patch(call, kind, key),
+                    _ if kind.custom.is_some() => Err(Refused::not_found(kind, &key.name)),
                     _ => Err(Refused::no_such_path()),
                 }
             }
@@ -234,20 +246,20 @@ impl ApiServer {
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
-        self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.clock.now()
     }
 
     /// Fresh bits for a uid or a generated name.
     fn fresh(&self) -> u64 {
-        self.0.names.lock().unwrap_or_else(PoisonError::into_inner).next()
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 }
 
@@ -260,6 +272,11 @@ pub(crate) fn key_of(kind: &Kind, namespace: &str, name: &str) -> Key {
 /// A whole answer of JSON.
 fn answer(code: u16, body: &Value) -> Response<Answer> {
     whole(code, "application/json", status::bytes_of(body))
+}
+
+/// The answer to a body that is too long.
+pub(crate) fn too_large() -> Response<Answer> {
+    Refused::too_large().answer()
 }
 
 fn whole(code: u16, content_type: &'static str, body: Bytes) -> Response<Answer> {

@@ -39,10 +39,20 @@ pub(crate) struct Change {
 /// The version asked for is no longer, or not yet, known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutOfReach {
-    /// Older than the oldest that is remembered, which is given.
-    Expired(u64),
-    /// Newer than the newest, which is given.
-    Future(u64),
+    /// Older than the oldest that is remembered.
+    Expired {
+        /// The version asked for.
+        wanted: u64,
+        /// The oldest that is remembered.
+        oldest: u64,
+    },
+    /// Newer than the newest.
+    Future {
+        /// The version asked for.
+        wanted: u64,
+        /// The newest.
+        newest: u64,
+    },
 }
 
 /// All objects.
@@ -136,7 +146,7 @@ impl Store {
         version: u64,
     ) -> Result<impl Iterator<Item = &Change>, OutOfReach> {
         if version < self.oldest() {
-            return Err(OutOfReach::Expired(self.oldest()));
+            return Err(OutOfReach::Expired { wanted: version, oldest: self.oldest() });
         }
         let first = self.changes.partition_point(|change| change.version <= version);
         Ok(self.changes.range(first..).filter(move |change| change.key.kind == kind))
@@ -150,7 +160,7 @@ impl Store {
         version: u64,
     ) -> Result<BTreeMap<Key, Arc<Value>>, OutOfReach> {
         if version > self.version {
-            return Err(OutOfReach::Future(self.version));
+            return Err(OutOfReach::Future { wanted: version, newest: self.version });
         }
         let mut objects: BTreeMap<Key, Arc<Value>> =
             self.list(kind, namespace).map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
@@ -198,7 +208,7 @@ mod tests {
         let changes: Vec<(u64, bool)> =
             store.changes_since(2, 102).unwrap().map(|change| (change.version, change.deleted)).collect();
         assert_eq!(changes, [(103, false), (104, true)]);
-        assert_eq!(store.list_at(2, None, 105).unwrap_err(), OutOfReach::Future(104));
+        assert_eq!(store.list_at(2, None, 105).unwrap_err(), OutOfReach::Future { wanted: 105, newest: 104 });
     }
 
     #[test]
@@ -207,7 +217,7 @@ mod tests {
         for _ in 0..=CHANGES_KEPT {
             store.put(key("a"), json!({}));
         }
-        assert_eq!(store.changes_since(2, 100).err(), Some(OutOfReach::Expired(101)));
+        assert_eq!(store.changes_since(2, 100).err(), Some(OutOfReach::Expired { wanted: 100, oldest: 101 }));
         assert_eq!(store.changes_since(2, 101).unwrap().count(), CHANGES_KEPT);
         assert!(store.list_at(2, None, 100).is_err());
     }

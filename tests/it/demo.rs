@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test over a demo that it plays itself")]
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Stdio};
 
 use foresail::cli::demo::{Played, Scenario, Script, Verdict, judge, play};
 use foresail::units::{Span, Timestamp};
@@ -86,6 +87,48 @@ fn the_command_prints_a_table_and_a_verdict_and_writes_the_files_of_a_plan() {
     assert!(decisions.lines().nth(601).unwrap().split(',').nth(7).unwrap().parse::<f64>().unwrap() > 0.0);
     assert!(read("plan.json").contains("operator-dead holds"));
     assert!(read("report.html").contains("operator-dead holds"));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// The body of the answer to a GET over plain HTTP; `None` when nobody answers.
+fn get(url: &str, path: &str) -> Option<String> {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
+#[test]
+fn a_held_demo_is_readable_until_it_is_told_to_end() {
+    let dir = std::env::temp_dir().join(format!("foresail-held-{}", std::process::id()));
+    let mut held = Command::new(env!("CARGO_BIN_EXE_foresail"))
+        .args(["demo", "--scenario", "operator-dead", "--seed", "7", "--hold", "--out"])
+        .arg(&dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(held.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let kubeconfig = dir.join("kubeconfig");
+    let line = format!("kubectl --kubeconfig {} get pra,deploy,hpa,lease,events -A", kubeconfig.display());
+    assert_eq!(lines.next().unwrap(), line);
+    let text = std::fs::read_to_string(&kubeconfig).unwrap();
+    let url = text.split('"').nth(1).unwrap();
+    // While the days are played, and after them.
+    let deployments = "/apis/apps/v1/namespaces/shop/deployments";
+    assert!(get(url, deployments).unwrap().contains("\"kind\":\"DeploymentList\""));
+    assert!(lines.any(|line| line.starts_with("operator-dead holds: ")));
+    assert!(lines.any(|line| line.starts_with("held until Ctrl-C")));
+    assert_eq!(lines.next().unwrap(), line);
+    let said = get(url, &format!("{deployments}/web")).unwrap();
+    assert!(said.contains("\"readyReplicas\":"), "{said}");
+    assert!(dir.join("report.html").exists());
+    assert!(held.try_wait().unwrap().is_none());
+    assert!(Command::new("kill").arg(held.id().to_string()).status().unwrap().success());
+    assert_eq!(held.wait().unwrap().code(), Some(0));
+    assert!(!kubeconfig.exists());
+    assert_eq!(get(url, deployments), None);
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

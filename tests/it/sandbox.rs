@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test over a world that it made itself")]
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use foresail::edge::clock::Clock as _;
-use foresail::sandbox::{Fault, Faults, Shop, StartUp, Surge, World};
+use foresail::sandbox::{Fault, Faults, Listener, Shop, StartUp, Surge, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
@@ -97,7 +100,10 @@ async fn the_operator_scales_ahead_of_a_ramp_it_has_seen_before() {
 
 /// What was asked for each minute of the first hour of the ramp, and every object at its end.
 async fn trace(faults: Option<Faults>) -> (Vec<u32>, String) {
-    let world = shop(DAY.plus(Span::from_hours(8)), "Active").await;
+    trace_of(shop(DAY.plus(Span::from_hours(8)), "Active").await, faults).await
+}
+
+async fn trace_of(world: World, faults: Option<Faults>) -> (Vec<u32>, String) {
     if let Some(faults) = faults {
         world.server.set_faults(faults);
     }
@@ -132,20 +138,79 @@ async fn the_same_seed_gives_the_same_bytes() {
     assert_same(&first, &trace(None).await);
 }
 
+fn faults() -> Faults {
+    let rates = [
+        (Fault::Refuse(503), 0.1),
+        (Fault::Refuse(429), 0.05),
+        (Fault::LoseAnswer, 0.05),
+        (Fault::Silence, 0.05),
+        (Fault::Overtake, 0.1),
+        (Fault::Delay(900), 0.2),
+        (Fault::CutWatch, 0.5),
+    ];
+    Faults::seeded(3, &rates)
+}
+
+/// What one request to a listener is answered with, until `ends` shows up in it or it ends.
+fn ask(url: &str, request: &str, ends: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "{request}").unwrap();
+    let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+    while ends.is_empty() || !answer.contains(ends) {
+        let n = stream.read(&mut buffer).unwrap();
+        if n == 0 {
+            break;
+        }
+        answer.push_str(&String::from_utf8_lossy(buffer.get(..n).unwrap()));
+    }
+    answer
+}
+
+/// Lists, tables, watches and writes that are not meant, again and again until told to stop; how many were answered.
+fn read_on(url: &str, stop: &AtomicBool) -> usize {
+    let get = |path: &str| format!("GET {path} HTTP/1.0\r\nAccept: application/json;as=Table;v=v1\r\n\r\n");
+    let dry =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "x-"}}).to_string();
+    let dry_run = format!(
+        "POST /api/v1/namespaces/shop/configmaps?dryRun=All HTTP/1.0\r\nContent-Length: {}\r\n\r\n{dry}",
+        dry.len()
+    );
+    let autoscalers = "/apis/foresail.dev/v1alpha1/predictiveautoscalers";
+    let requests = [
+        (get("/api/v1/pods?limit=3"), "", "200 OK"),
+        (get(autoscalers), "", "200 OK"),
+        (get(&format!("{autoscalers}?watch=true&timeoutSeconds=60")), "ADDED", "200 OK"),
+        (get("/api/v1/namespaces/shop/pods/none"), "", "404 Not Found"),
+        (dry_run, "", "201 Created"),
+    ];
+    let mut n = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for (request, ends, expected) in &requests {
+            let answer = ask(url, request, ends);
+            assert!(answer.contains(expected), "{request}: {answer}");
+            n += 1;
+        }
+    }
+    n
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_bytes_whoever_reads() {
+    let unread = trace(Some(faults())).await;
+    let world = shop(DAY.plus(Span::from_hours(8)), "Active").await;
+    let listener = Listener::start(&world.server).unwrap();
+    let (url, stop) = (listener.url(), Arc::new(AtomicBool::new(false)));
+    let stopped = Arc::clone(&stop);
+    let reader = std::thread::spawn(move || read_on(&url, &stopped));
+    let read = trace_of(world, Some(faults())).await;
+    stop.store(true, Ordering::Relaxed);
+    let n = reader.join().unwrap();
+    assert!(n >= 20, "{n} requests were answered");
+    assert_same(&unread, &read);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_api_server_costs_no_replicas_and_the_same_seed_fails_the_same_way() {
-    let faults = || {
-        let rates = [
-            (Fault::Refuse(503), 0.1),
-            (Fault::Refuse(429), 0.05),
-            (Fault::LoseAnswer, 0.05),
-            (Fault::Silence, 0.05),
-            (Fault::Overtake, 0.1),
-            (Fault::Delay(900), 0.2),
-            (Fault::CutWatch, 0.5),
-        ];
-        Faults::seeded(3, &rates)
-    };
     let (calm, peaceful) = trace(None).await;
     let (asked, dump) = trace(Some(faults())).await;
     assert_ne!(dump, peaceful);

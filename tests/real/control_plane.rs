@@ -55,7 +55,21 @@ pub(crate) struct ControlPlane {
 impl ControlPlane {
     /// Starts all servers and returns once the API answers and the default namespace exists.
     pub(crate) fn start() -> Self {
-        let site = Site::prepare(&testbed::run_directory().join("control-plane"), testbed::programs());
+        let mut plane = Self::start_api_server_in("control-plane");
+        plane.processes.extend(plane.site.clients_of_the_api_server());
+        plane.wait_for_namespace();
+        plane
+    }
+
+    /// Starts a store and an API server only: whatever stands there moves by requests alone.
+    pub(crate) fn start_api_server() -> Self {
+        let plane = Self::start_api_server_in("api-server");
+        plane.wait_for_namespace();
+        plane
+    }
+
+    fn start_api_server_in(directory: &str) -> Self {
+        let site = Site::prepare(&testbed::run_directory().join(directory), testbed::programs());
         let mut plane = Self {
             processes: vec![site.etcd()],
             site,
@@ -68,11 +82,13 @@ impl ControlPlane {
         plane.wait_until("the API server to answer /readyz", START_TIMEOUT, || {
             plane.kubectl_output(&["get", "--raw", "/readyz"]).status.success().then_some(())
         });
-        plane.processes.extend(plane.site.clients_of_the_api_server());
-        plane.wait_until("the default namespace", START_TIMEOUT, || {
-            plane.kubectl_output(&["get", "namespace", "default"]).status.success().then_some(())
-        });
         plane
+    }
+
+    fn wait_for_namespace(&self) {
+        self.wait_until("the default namespace", START_TIMEOUT, || {
+            self.kubectl_output(&["get", "namespace", "default"]).status.success().then_some(())
+        });
     }
 
     /// Where the API server listens, as `https://127.0.0.1:<port>`.

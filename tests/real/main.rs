@@ -16,6 +16,7 @@
 
 mod admission;
 mod children;
+mod conformance;
 mod control_plane;
 mod hpa_differential;
 mod injected;

@@ -11,8 +11,8 @@ use crate::cli::plan::INTERVAL;
 use crate::decide::Stage;
 use crate::edge::clock::Clock as _;
 use crate::plan::{Ahead, Course, History, Outcome, Scenario, Stood};
-use crate::sandbox::World;
 use crate::sandbox::world::RunningOperator;
+use crate::sandbox::{ApiServer, World};
 use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Step, Timestamp, replicas_ceil};
 
 /// Played before the live time begins: pods start, the operator reads its history.
@@ -61,15 +61,34 @@ pub struct Played {
 ///
 /// # Errors
 /// When the cluster in the process refuses an object, or the operator ends by itself; neither in practice.
-pub fn play(script: &Script, mut on_minute: impl FnMut(Timestamp)) -> anyhow::Result<Played> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
-    runtime.block_on(live(script, &mut on_minute))
+pub fn play(script: &Script, on_minute: impl FnMut(Timestamp)) -> anyhow::Result<Played> {
+    play_before(script, |_| Ok(()), on_minute)
 }
 
-async fn live(script: &Script, on_minute: &mut dyn FnMut(Timestamp)) -> anyhow::Result<Played> {
-    let begins = script.live.from.minus(WARM_UP);
-    let world = World::starting_at(begins, script.seed).map_err(anyhow::Error::msg)?;
-    let mut operator = Some(furnish(&world, script).await?);
+/// As [`play`], before an audience: `open` is shown the API server before anything stands in it.
+///
+/// # Errors
+/// Those of [`play`] and of `open`.
+pub fn play_before(
+    script: &Script,
+    open: impl FnOnce(&ApiServer) -> anyhow::Result<()>,
+    mut on_minute: impl FnMut(Timestamp),
+) -> anyhow::Result<Played> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    runtime.block_on(async {
+        let begins = script.live.from.minus(WARM_UP);
+        let world = World::starting_at(begins, script.seed).map_err(anyhow::Error::msg)?;
+        open(&world.server)?;
+        live(&world, script, &mut on_minute).await
+    })
+}
+
+async fn live(
+    world: &World,
+    script: &Script,
+    on_minute: &mut dyn FnMut(Timestamp),
+) -> anyhow::Result<Played> {
+    let mut operator = Some(furnish(world, script).await?);
     let mut played = Played { samples: Vec::new(), said: Vec::new() };
     let mut minute = script.live.from;
     while minute < script.live.to {
@@ -79,12 +98,12 @@ async fn live(script: &Script, on_minute: &mut dyn FnMut(Timestamp)) -> anyhow::
         for quarter in 0..4 {
             let looked = minute.plus(Span::from_seconds(15 * quarter)).plus(LOOK_AFTER);
             world.play_until(looked).await;
-            let (ours, rival) = (lane(&world, OURS)?, lane(&world, RIVAL)?);
+            let (ours, rival) = (lane(world, OURS)?, lane(world, RIVAL)?);
             played.samples.push(Sample { at: looked, ours, rival });
         }
         minute = minute.plus(Step::MINUTE.span());
         world.play_until(minute).await;
-        played.said.push(if operator.is_some() { said(&world) } else { Said::default() });
+        played.said.push(if operator.is_some() { said(world) } else { Said::default() });
         on_minute(minute);
     }
     if let Some(operator) = operator {

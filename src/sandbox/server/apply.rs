@@ -174,7 +174,10 @@ pub(crate) fn apply(
             format!(" with subresource \"{}\"", entry.subresource)
         };
         let who = if entry.operation == "Update" {
-            format!("\"{}\"{via} using {}", entry.manager, entry.api_version)
+            // In a scale everybody's fields are those of the scale.
+            let version =
+                if writer.subresource == "scale" { "autoscaling/v1" } else { entry.api_version.as_str() };
+            format!("\"{}\"{via} using {version}", entry.manager)
         } else {
             format!("\"{}\"{via}", entry.manager)
         };

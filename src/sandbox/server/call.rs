@@ -69,7 +69,7 @@ impl Call {
             path,
             place,
             query,
-            form: form_of(&words(&parts.headers, header::ACCEPT)),
+            form: form_of(&words(&parts.headers, header::ACCEPT)).ok_or_else(Refused::not_acceptable)?,
             content_type,
             agent: words(&parts.headers, header::USER_AGENT),
             body,
@@ -89,6 +89,16 @@ impl Call {
     /// Whether nothing is to be stored.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.param("dryRun") == "All"
+    }
+
+    /// Refuses a dry run of which nobody knows how it is meant.
+    pub(crate) fn check_dry_run(&self, options: &str) -> Result<(), Refused> {
+        let stated = self.param("dryRun");
+        if matches!(stated, "" | "All") {
+            return Ok(());
+        }
+        let what = format!("Unsupported value: \"{stated}\": supported values: \"All\"");
+        Err(Refused::invalid_options(options, ("dryRun", "FieldValueNotSupported", &what)))
     }
 
     /// In whose name fields are written: the parameter, else the first word of the user agent.
@@ -121,27 +131,28 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-/// The first form of an `Accept` header that is spoken here.
-fn form_of(accept: &str) -> Form {
-    accept
-        .split(',')
-        .find_map(|part| {
-            let part = part.replace(' ', "");
-            if part.contains("protobuf") {
-                return None;
-            }
-            if part.contains("as=Table") {
-                return part
-                    .contains("v=v1;")
-                    .then_some(Form::Table)
-                    .or_else(|| part.ends_with("v=v1").then_some(Form::Table));
-            }
-            if part.contains("as=PartialObjectMetadata") {
-                return Some(Form::Metadata);
-            }
-            Some(Form::Whole)
-        })
-        .unwrap_or(Form::Whole)
+/// The first form of an `Accept` header that is spoken here; `None` when none is.
+fn form_of(accept: &str) -> Option<Form> {
+    if accept.is_empty() {
+        return Some(Form::Whole);
+    }
+    accept.split(',').find_map(|part| {
+        let part = part.replace(' ', "");
+        let media_type = part.split(';').next().unwrap_or_default();
+        if !matches!(media_type, "application/json" | "application/*" | "*/*") {
+            return None;
+        }
+        if part.contains("as=Table") {
+            return part
+                .contains("v=v1;")
+                .then_some(Form::Table)
+                .or_else(|| part.ends_with("v=v1").then_some(Form::Table));
+        }
+        if part.contains("as=PartialObjectMetadata") {
+            return Some(Form::Metadata);
+        }
+        Some(Form::Whole)
+    })
 }
 
 fn place_of(path: &str) -> Result<Place, Refused> {
@@ -244,10 +255,13 @@ mod tests {
     #[test]
     fn kubectl_gets_its_table_and_others_the_whole_object() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(form_of(kubectl), Form::Table);
-        assert_eq!(form_of("application/json"), Form::Whole);
-        assert_eq!(form_of(""), Form::Whole);
-        assert_eq!(form_of("application/vnd.kubernetes.protobuf,application/json"), Form::Whole);
-        assert_eq!(form_of("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"), Form::Metadata);
+        assert_eq!(form_of(kubectl), Some(Form::Table));
+        assert_eq!(form_of("application/json"), Some(Form::Whole));
+        assert_eq!(form_of(""), Some(Form::Whole));
+        assert_eq!(form_of("*/*"), Some(Form::Whole));
+        assert_eq!(form_of("application/vnd.kubernetes.protobuf,application/json"), Some(Form::Whole));
+        assert_eq!(form_of("text/html"), None);
+        let metadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        assert_eq!(form_of(metadata), Some(Form::Metadata));
     }
 }

@@ -43,8 +43,8 @@ impl Options {
 }
 
 /// Metadata that a new object does not bring along.
-const NOT_OF_CLIENTS: [&str; 5] =
-    ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"];
+const NOT_OF_CLIENTS: [&str; 4] =
+    ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"];
 
 impl ApiServer {
     /// `POST` to a collection.
@@ -57,6 +57,7 @@ impl ApiServer {
         if kind.namespaced() && namespace.is_none() {
             return Err(Refused::method());
         }
+        call.check_dry_run("CreateOptions")?;
         let object = call.json()?;
         let (created, warnings) =
             self.create_in(&mut self.store(), kind, object_in(kind, object, namespace)?, &Options::of(call))?;
@@ -74,7 +75,7 @@ impl ApiServer {
         let namespace = text(&object, "/metadata/namespace").to_owned();
         self.name(kind, &mut object)?;
         if !text(&object, "/metadata/resourceVersion").is_empty() {
-            return Err(Refused::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(Refused::internal("resourceVersion should not be set on objects to be created"));
         }
         check_namespace(store, kind, &namespace)?;
         let object = view::stored(kind, object, &storing(kind).api_version());

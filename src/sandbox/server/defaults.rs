@@ -2,9 +2,11 @@
 //!
 //! Source: the `Default` comments of the Kubernetes API reference, for the kinds that are served here.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::json::{items, put, put_default, text, whole};
+use super::json::{items, put, put_default, take, text, whole};
 use crate::api;
 use crate::sandbox::kinds::Kind;
 
@@ -30,7 +32,7 @@ pub(crate) fn filled(kind: &Kind, mut object: Value) -> Value {
             }
         }
         "HorizontalPodAutoscaler" => hpa(&mut object),
-        "Secret" => put_default(&mut object, &["type"], "Opaque"),
+        "Secret" => secret(&mut object),
         "Namespace" => {
             let name = text(&object, "/metadata/name").to_owned();
             put(&mut object, &["metadata", "labels", "kubernetes.io/metadata.name"], name);
@@ -38,6 +40,7 @@ pub(crate) fn filled(kind: &Kind, mut object: Value) -> Value {
         }
         "Event" => {
             put_default(&mut object, &["regarding"], json!({}));
+            put_default(&mut object, &["deprecatedSource"], json!({}));
         }
         _ => {}
     }
@@ -53,6 +56,16 @@ pub(crate) fn first_status(kind: &Kind) -> Option<Value> {
         "HorizontalPodAutoscaler" => Some(json!({"currentMetrics": null, "desiredReplicas": 0})),
         "Deployment" => Some(json!({})),
         _ => None,
+    }
+}
+
+/// What was given as text is kept as the rest.
+fn secret(object: &mut Value) {
+    put_default(object, &["type"], "Opaque");
+    let Some(Value::Object(given)) = take(object, &["stringData"]) else { return };
+    for (name, text) in given {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        put(object, &["data", &name], encoded);
     }
 }
 

@@ -20,19 +20,7 @@ impl ApiServer {
         let options = call.json()?;
         let mut store = self.store();
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
-        for (field, stands) in [
-            ("uid", text(&old, "/metadata/uid")),
-            ("resourceVersion", text(&old, "/metadata/resourceVersion")),
-        ] {
-            let wanted = text(&options, &format!("/preconditions/{field}"));
-            if !wanted.is_empty() && wanted != stands {
-                let label = if field == "uid" { "UID" } else { "ResourceVersion" };
-                let why = format!(
-                    "Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {stands}"
-                );
-                return Err(Refused::conflict(kind, &key.name, &why));
-            }
-        }
+        check_preconditions(kind, &old, &options)?;
         let dry = call.is_dry_run() || items(&options, "/dryRun").iter().any(|one| one == "All");
         if dry {
             return Ok(answer(200, &deleted(kind, &old)));
@@ -146,14 +134,41 @@ impl ApiServer {
         }
         let listed: Vec<Value> =
             selected.iter().map(|(_, object)| view::item(kind, &view::shown(kind, object))).collect();
+        let mut metadata = json!({"resourceVersion": store.version().to_string()});
+        if kind.custom.is_some() {
+            put(&mut metadata, &["continue"], "");
+        }
         Ok(answer(
             200,
             &json!({
                 "kind": format!("{}List", kind.name), "apiVersion": kind.api_version(),
-                "metadata": {"resourceVersion": store.version().to_string()}, "items": listed,
+                "metadata": metadata, "items": listed,
             }),
         ))
     }
+}
+
+/// Refuses to delete another object, or another version of it, than is meant.
+fn check_preconditions(kind: &Kind, old: &Value, options: &Value) -> Result<(), Refused> {
+    for (field, label, since) in
+        [("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified")]
+    {
+        let stands = text(old, &format!("/metadata/{field}"));
+        let wanted = text(options, &format!("/preconditions/{field}"));
+        if wanted.is_empty() || wanted == stands {
+            continue;
+        }
+        let name = text(old, "/metadata/name");
+        let why = format!(
+            "the {label} in the precondition ({wanted}) does not match the {label} in record ({stands}). The object might have been {since}"
+        );
+        let mut refused = Refused::conflict(kind, name, &why);
+        // Here, and only here, the server names the kind where it else names the resource.
+        refused.message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
+        put(&mut refused.details, &["kind"], kind.name.clone());
+        return Err(refused);
+    }
+    Ok(())
 }
 
 fn is_owned_by(object: &Value, uid: &str) -> bool {

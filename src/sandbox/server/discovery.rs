@@ -4,23 +4,34 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::json::put;
 use super::status::Refused;
-use super::{Answer, answer, whole};
+use super::{Answer, answer, openapi, whole};
 use crate::sandbox::kinds::{Kind, kinds};
 
 /// The release whose types the built-in kinds are checked against (feature `v1_33` of `k8s-openapi`).
-const RELEASE: (&str, &str) = ("1", "33");
+pub(super) const RELEASE: (&str, &str) = ("1", "33");
 
 /// Verbs of a kind, and of its parts.
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const PART_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 /// The answer at an address that names no object.
 pub(super) fn answer_to(call: &Call) -> Result<Response<Answer>, Refused> {
+    match found(call) {
+        Err(refused) if refused.code == 404 => {
+            Ok(whole(404, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n")))
+        }
+        found => found,
+    }
+}
+
+fn found(call: &Call) -> Result<Response<Answer>, Refused> {
     if call.method != Method::GET {
         return Err(Refused::method());
     }
@@ -49,9 +60,9 @@ pub(super) fn answer_to(call: &Call) -> Result<Response<Answer>, Refused> {
         }
         ["api", version] => resources("", version)?,
         ["apis", group, version] => resources(group, version)?,
-        ["openapi", "v3"] => openapi_index(),
-        ["openapi", "v3", "api", version] => openapi("", version)?,
-        ["openapi", "v3", "apis", group, version] => openapi(group, version)?,
+        ["openapi", "v3"] => openapi::index(),
+        ["openapi", "v3", "api", version] => openapi::document("", version)?,
+        ["openapi", "v3", "apis", group, version] => openapi::document(group, version)?,
         _ => return Err(Refused::no_such_path()),
     };
     Ok(answer(200, &body))
@@ -81,7 +92,7 @@ fn group_of(group: &str, version: &str) -> Value {
     json!({"name": group, "versions": [entry], "preferredVersion": entry})
 }
 
-fn of_version<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'static Kind> {
+pub(super) fn of_version<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'static Kind> {
     kinds().iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
@@ -90,7 +101,7 @@ fn resources(group: &str, version: &str) -> Result<Value, Refused> {
     for kind in of_version(group, version) {
         let mut resource = json!({
             "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(), "kind": kind.name,
-            "verbs": VERBS,
+            "verbs": verbs_of(kind),
         });
         if !kind.short.is_empty() {
             put(&mut resource, &["shortNames"], kind.short.clone());
@@ -116,56 +127,15 @@ fn resources(group: &str, version: &str) -> Result<Value, Refused> {
         return Err(Refused::no_such_path());
     }
     let name = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": list}))
+    let mut found = json!({"kind": "APIResourceList", "groupVersion": name, "resources": list});
+    if !group.is_empty() {
+        put(&mut found, &["apiVersion"], "v1");
+    }
+    Ok(found)
 }
 
-fn openapi_index() -> Value {
-    let mut paths = Map::new();
-    for kind in kinds() {
-        let version = kind.api_version();
-        let path = if kind.group.is_empty() { format!("api/{version}") } else { format!("apis/{version}") };
-        paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=SANDBOX")}));
-    }
-    json!({"paths": paths})
-}
-
-/// The parameters that a write takes, which is what `kubectl` looks for, and the schemas of our own kinds, which
-/// `kubectl explain` prints.
-fn openapi(group: &str, version: &str) -> Result<Value, Refused> {
-    let mut paths = Map::new();
-    let mut schemas = Map::new();
-    for kind in of_version(group, version) {
-        let gvk = json!({"group": group, "version": version, "kind": kind.name});
-        let root =
-            if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        let namespace = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
-        let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
-        let parameters: Vec<Value> =
-            ["dryRun", "fieldManager", "fieldValidation"].into_iter().map(parameter).collect();
-        let operation = |action: &str| {
-            json!({
-                "parameters": parameters, "responses": {}, "x-kubernetes-action": action,
-                "x-kubernetes-group-version-kind": gvk,
-            })
-        };
-        let read =
-            json!({"responses": {}, "x-kubernetes-action": "get", "x-kubernetes-group-version-kind": gvk});
-        paths.insert(
-            format!("{root}{namespace}/{}/{{name}}", kind.plural),
-            json!({"get": read, "put": operation("put"), "patch": operation("patch")}),
-        );
-        let schema = kind.custom.map_or_else(|| json!({"type": "object"}), |custom| custom.schema.clone());
-        let mut schema = schema;
-        put(&mut schema, &["x-kubernetes-group-version-kind"], json!([gvk]));
-        schemas.insert(
-            format!("{}.{version}.{}", if group.is_empty() { "core" } else { group }, kind.name),
-            schema,
-        );
-    }
-    if paths.is_empty() {
-        return Err(Refused::no_such_path());
-    }
-    let (major, minor) = RELEASE;
-    let info = json!({"title": "Foresail sandbox", "version": format!("v{major}.{minor}.0")});
-    Ok(json!({"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}))
+fn verbs_of(kind: &Kind) -> Vec<&'static str> {
+    let verbs = if kind.custom.is_some() { CUSTOM_VERBS } else { VERBS };
+    // Namespaces go one by one.
+    verbs.into_iter().filter(|verb| kind.name != "Namespace" || *verb != "deletecollection").collect()
 }

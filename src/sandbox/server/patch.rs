@@ -24,12 +24,10 @@ impl Style {
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/apply-patch+yaml" => Ok(Self::Apply),
             "application/strategic-merge-patch+json" if kind.custom.is_none() => Ok(Self::Strategic),
-            _ if kind.custom.is_some() => Err(Refused::media_type(
+            "application/strategic-merge-patch+json" => Err(Refused::media_type(
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
             )),
-            _ => Err(Refused::media_type(
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-            )),
+            _ => Err(Refused::no_patch_style()),
         }
     }
 }

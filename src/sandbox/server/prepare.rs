@@ -40,6 +40,7 @@ pub(crate) fn cleaned(
         clean = typed(kind, object)?;
         missing(object, &clean, "", &mut strange);
     }
+    drop_blank_metadata(&mut clean);
     if unknown == Unknown::Refuse && !strange.is_empty() {
         let said: Vec<String> = strange.iter().map(|path| format!("unknown field \"{path}\"")).collect();
         return Err(cannot_be_handled(kind, &format!("strict decoding error: {}", said.join(", "))));
@@ -48,6 +49,55 @@ pub(crate) fn cleaned(
         strange.clear();
     }
     Ok((clean, strange))
+}
+
+/// Empty lists and maps of the metadata are not kept.
+fn drop_blank_metadata(object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|_, value| !matches!(value, Value::Array(_) | Value::Object(_)) || !is_blank(value));
+    }
+}
+
+/// Refuses a status whose fields have other types than the schema says.
+pub(crate) fn check_status(kind: &Kind, object: &Value) -> Result<(), Refused> {
+    let schema = kind.custom.and_then(|custom| custom.schema.pointer("/properties/status"));
+    let (Some(schema), Some(status)) = (schema, object.get("status")) else { return Ok(()) };
+    let mut causes = Vec::new();
+    mistyped(schema, status, "status", &mut causes);
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::invalid(kind, text(object, "/metadata/name"), &causes))
+}
+
+fn mistyped(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let wanted = text(schema, "/type");
+    let fits = match value {
+        Value::Null => true,
+        Value::Bool(_) => matches!(wanted, "boolean" | ""),
+        Value::Number(number) => {
+            wanted == "number" || wanted.is_empty() || (wanted == "integer" && !number.is_f64())
+        }
+        Value::String(_) => matches!(wanted, "string" | ""),
+        Value::Array(_) => matches!(wanted, "array" | ""),
+        Value::Object(_) => matches!(wanted, "object" | ""),
+    } || schema.get("x-kubernetes-int-or-string").is_some();
+    if !fits {
+        let what = format!("Invalid value: {value}: {path} in body must be of type {wanted}");
+        causes.push((path.to_owned(), "FieldValueTypeInvalid", what));
+        return;
+    }
+    for (name, inner) in entries(value, "") {
+        let known = schema.get("properties").and_then(|known| known.get(name));
+        if let Some(schema) = known.or_else(|| schema.get("additionalProperties")) {
+            mistyped(schema, inner, &joined(path, name), causes);
+        }
+    }
+    if let Some(schema) = schema.get("items") {
+        for (i, item) in items(value, "").iter().enumerate() {
+            mistyped(schema, item, &format!("{path}[{i}]"), causes);
+        }
+    }
 }
 
 fn cannot_be_handled(kind: &Kind, why: &str) -> Refused {

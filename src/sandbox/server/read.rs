@@ -79,6 +79,8 @@ impl ApiServer {
             if selection.is_all() {
                 put(&mut metadata, &["remainingItemCount"], page.n_left);
             }
+        } else if kind.custom.is_some() && call.form == Form::Whole {
+            put(&mut metadata, &["continue"], "");
         }
         let body = match call.form {
             Form::Whole => json!({
@@ -140,12 +142,19 @@ impl ApiServer {
 /// The version that a first page asks for: that of now unless it is stated exactly.
 fn wanted_version(call: &Call, newest: u64) -> Result<u64, Refused> {
     let stated = call.param("resourceVersion");
+    if stated.is_empty() && !call.param("resourceVersionMatch").is_empty() {
+        let what = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+        return Err(Refused::invalid_options(
+            "ListOptions",
+            ("resourceVersionMatch", "FieldValueForbidden", what),
+        ));
+    }
     if stated.is_empty() || stated == "0" {
         return Ok(newest);
     }
     let version = parse_version(stated)?;
     if version > newest {
-        return Err(crate::sandbox::store::OutOfReach::Future(newest).into());
+        return Err(crate::sandbox::store::OutOfReach::Future { wanted: version, newest }.into());
     }
     let exact = call.param("resourceVersionMatch") == "Exact"
         || (call.param("resourceVersionMatch").is_empty() && !call.param("limit").is_empty());

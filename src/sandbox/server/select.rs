@@ -226,7 +226,14 @@ fn field_of(kind: &Kind, part: &str) -> Result<Field, Refused> {
     };
     let common = name == "metadata.name" || (name == "metadata.namespace" && kind.namespaced());
     if !common && !selectable(kind).contains(&name) {
-        return Err(Refused::bad_request(format!("field label not supported: {name}")));
+        let message = if selectable(kind).is_empty() && kind.custom.is_none() {
+            format!(
+                "\"{name}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            )
+        } else {
+            format!("field label not supported: {name}")
+        };
+        return Err(Refused::bad_request(message));
     }
     Ok(Field { pointer: format!("/{}", name.replace('.', "/")), value: value.to_owned(), equal })
 }

@@ -62,11 +62,9 @@ impl Refused {
     pub(crate) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
         let n = conflicts.len();
         let noun = if n == 1 { "conflict" } else { "conflicts" };
-        let lines: Vec<String> = match conflicts {
+        let lines = match conflicts {
             [(manager, field)] => vec![format!("conflict with {manager}: {field}")],
-            several => {
-                several.iter().map(|(manager, field)| format!("conflict with {manager}: {field}")).collect()
-            }
+            several => by_manager(several),
         };
         let message = format!("Apply failed with {n} {noun}: {}", lines.join("\n"));
         let causes: Vec<Value> = conflicts
@@ -90,25 +88,67 @@ impl Refused {
             .iter()
             .map(|(path, reason, what)| json!({"reason": reason, "message": what, "field": path}))
             .collect();
-        let details = json!({"name": name, "group": kind.group, "kind": kind.name, "causes": listed});
+        let mut details = json!({"kind": kind.name, "causes": listed});
+        for (field, text) in [("name", name), ("group", &kind.group)] {
+            if !text.is_empty() {
+                super::json::put(&mut details, &[field], text);
+            }
+        }
         Self { details, ..Self::new(422, "Invalid", message) }
+    }
+
+    /// An update of a kind that only takes those of a stated version.
+    pub(crate) fn no_version(kind: &Kind, name: &str) -> Self {
+        let what = "Invalid value: 0: must be specified for an update";
+        let causes = [("metadata.resourceVersion".to_owned(), "FieldValueInvalid", what.to_owned())];
+        let mut refused = Self::invalid(kind, name, &causes);
+        refused.message =
+            format!("{} \"{name}\" is invalid: metadata.resourceVersion: {what}", kind.resource());
+        super::json::put(&mut refused.details, &["kind"], kind.plural.clone());
+        refused
     }
 
     /// The count of a scale is wrong.
     pub(crate) fn invalid_scale(name: &str, causes: &[Cause]) -> Self {
         let lines: Vec<String> = causes.iter().map(|(path, _, what)| format!("{path}: {what}")).collect();
         let message = format!("Scale.autoscaling \"{name}\" is invalid: {}", lines.join(", "));
-        let details = json!({"name": name, "group": "autoscaling", "kind": "Scale"});
+        let listed: Vec<Value> = causes
+            .iter()
+            .map(|(path, reason, what)| json!({"reason": reason, "message": what, "field": path}))
+            .collect();
+        let details = json!({"name": name, "group": "autoscaling", "kind": "Scale", "causes": listed});
         Self { details, ..Self::new(422, "Invalid", message) }
     }
 
     /// A parameter of the request is wrong.
-    pub(crate) fn invalid_options(field: &str, what: &str) -> Self {
-        let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {field}: {what}");
+    pub(crate) fn invalid_options(options: &str, (field, reason, what): (&str, &str, &str)) -> Self {
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {field}: {what}");
+        let causes = json!([{"reason": reason, "message": what, "field": field}]);
         Self {
-            details: json!({"group": "meta.k8s.io", "kind": "PatchOptions"}),
+            details: json!({"group": "meta.k8s.io", "kind": options, "causes": causes}),
             ..Self::new(422, "Invalid", message)
         }
+    }
+
+    /// The result of a patch is no object of its kind.
+    pub(crate) fn bad_patch(self) -> Self {
+        if self.code != 400 {
+            return self;
+        }
+        let causes = json!([{"reason": "FieldValueInvalid", "message": self.message, "field": "patch"}]);
+        let message = format!(" \"\" is invalid: patch: {}", self.message);
+        Self { details: json!({"causes": causes}), ..Self::new(422, "Invalid", message) }
+    }
+
+    /// What the server answers when it is at fault itself, and to some requests that are.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(500, "", message.into())
+    }
+
+    /// None of the forms that are wanted is spoken here.
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json".to_owned();
+        Self::new(406, "NotAcceptable", message)
     }
 
     /// The request cannot be understood.
@@ -122,12 +162,24 @@ impl Refused {
         Self { details: json!({}), ..Self::new(422, "Invalid", message) }
     }
 
-    /// What is sent is in no form that is spoken here.
+    /// A patch in no style that is spoken here.
+    pub(crate) fn no_patch_style() -> Self {
+        let message = "415: Unsupported Media Type".to_owned();
+        Self { details: json!({}), ..Self::new(415, "UnsupportedMediaType", message) }
+    }
+
+    /// The body is in no form that is spoken here.
     pub(crate) fn media_type(accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"
         );
         Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// The body is longer than is taken.
+    pub(crate) fn too_large() -> Self {
+        let message = "Request entity too large: limit is 3145728".to_owned();
+        Self::new(413, "RequestEntityTooLarge", message)
     }
 
     /// The address does not take this method.
@@ -159,8 +211,11 @@ impl Refused {
         let Self { code, reason, message, details } = self;
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, "code": code,
+            "message": message, "code": code,
         });
+        if !reason.is_empty() {
+            super::json::put(&mut status, &["reason"], *reason);
+        }
         if !details.is_null() {
             super::json::put(&mut status, &["details"], details.clone());
         }
@@ -180,18 +235,36 @@ impl Refused {
 impl From<OutOfReach> for Refused {
     fn from(reach: OutOfReach) -> Self {
         match reach {
-            OutOfReach::Expired(oldest) => {
-                Self::new(410, "Expired", format!("too old resource version: the oldest is {oldest}"))
+            OutOfReach::Expired { wanted, oldest } => {
+                Self::new(410, "Expired", format!("too old resource version: {wanted} ({oldest})"))
             }
-            OutOfReach::Future(newest) => Self {
+            OutOfReach::Future { wanted, newest } => Self {
                 details: json!({
                     "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                     "retryAfterSeconds": 1,
                 }),
-                ..Self::new(504, "Timeout", format!("Too large resource version, current: {newest}"))
+                ..Self::new(
+                    504,
+                    "Timeout",
+                    format!("Timeout: Too large resource version: {wanted}, current: {newest}"),
+                )
             },
         }
     }
+}
+
+/// Several conflicts as lines, manager by manager.
+fn by_manager(conflicts: &[(String, String)]) -> Vec<String> {
+    let managers: std::collections::BTreeSet<&String> =
+        conflicts.iter().map(|(manager, _)| manager).collect();
+    managers
+        .into_iter()
+        .flat_map(|manager| {
+            let fields = conflicts.iter().filter(move |(one, _)| one == manager);
+            let fields = fields.map(|(_, field)| format!("- {field}"));
+            std::iter::once(format!("conflicts with {manager}:")).chain(fields)
+        })
+        .collect()
 }
 
 fn about(kind: &Kind, name: &str) -> Value {

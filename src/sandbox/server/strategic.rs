@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::json::object;
+use super::json::{self, object};
 
 /// The merge key of each list that has one, by the field that holds the list.
 const MERGE_KEYS: [(&str, &str); 16] = [
@@ -51,6 +51,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
         }
         _ => {}
     }
+    let stood = target.clone();
     let into = object(target);
     if let Some(Value::Array(kept)) = fields.get("$retainKeys") {
         into.retain(|name, _| kept.iter().any(|one| one.as_str() == Some(name)));
@@ -68,7 +69,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
         if let (Some(list), Value::Array(order)) = (name.strip_prefix("$setElementOrder/"), value)
             && let Some(Value::Array(held)) = into.get_mut(list)
         {
-            reorder(held, order, merge_key(list));
+            reorder(held, order, json::items(&stood, &format!("/{list}")), merge_key(list));
         }
     }
 }
@@ -85,12 +86,17 @@ fn merge_field(into: &mut Map<String, Value>, name: &str, value: &Value) {
                 *held = Value::Array(Vec::new());
             }
             let Value::Array(held) = held else { return };
+            let stood = held.clone();
             match merge_key(name).filter(|_| list.iter().all(Value::is_object)) {
-                Some(key) => merge_list(held, list, key),
+                Some(key) => {
+                    merge_list(held, list, key);
+                    reorder(held, list, &stood, Some(key));
+                }
                 None if MERGED_SCALARS.contains(&name) => {
                     let fresh: Vec<Value> =
                         list.iter().filter(|item| !held.contains(item)).cloned().collect();
                     held.extend(fresh);
+                    reorder(held, list, &stood, None);
                 }
                 None => held.clone_from(list),
             }
@@ -138,28 +144,29 @@ fn without_directives(fields: &Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-/// Items that `order` names, in that order; the others keep their place after the one they followed.
-fn reorder(held: &mut [Value], order: &[Value], key: Option<&str>) {
-    let place = |item: &Value| {
+/// Puts the items that `order` names in that order; the others, which only `stood` has, go before the first of them that
+/// they stood before, else to the end.
+fn reorder(held: &mut Vec<Value>, order: &[Value], stood: &[Value], key: Option<&str>) {
+    let place = |list: &[Value], item: &Value| {
         let id = |value: &Value| match key {
             Some(key) => value.get(key).cloned(),
             None => Some(value.clone()),
         };
-        order.iter().position(|one| id(one) == id(item))
+        list.iter().position(|one| id(one) == id(item))
     };
-    let mut last = 0;
-    let ranks: Vec<usize> = held
-        .iter()
-        .map(|item| {
-            last = place(item).unwrap_or(last);
-            last
-        })
-        .collect();
-    let mut ranked: Vec<(usize, Value)> = ranks.into_iter().zip(held.iter().cloned()).collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    for (slot, (_, item)) in held.iter_mut().zip(ranked) {
-        *slot = item;
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
+        held.drain(..).partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    others.sort_by_key(|item| place(stood, item));
+    let mut others = others.into_iter().peekable();
+    for item in named {
+        let before = |other: &Value| place(stood, &item).is_some_and(|at| place(stood, other) < Some(at));
+        while let Some(other) = others.next_if(|other| before(other)) {
+            held.push(other);
+        }
+        held.push(item);
     }
+    held.extend(others);
 }
 
 #[cfg(test)]
@@ -184,6 +191,11 @@ mod tests {
         );
         check(
             &target,
+            &json!({"containers": [{"name": "c"}]}),
+            &json!({"containers": [{"name": "c"}, {"name": "a", "image": "1"}, {"name": "b", "image": "1"}], "args": ["x"]}),
+        );
+        check(
+            &target,
             &json!({"containers": [{"name": "a", "$patch": "delete"}], "args": null}),
             &json!({"containers": [{"name": "b", "image": "1"}]}),
         );
@@ -200,7 +212,7 @@ mod tests {
         check(
             &target,
             &json!({"strategy": {"$retainKeys": ["type"], "type": "Recreate"}, "finalizers": ["c"]}),
-            &json!({"strategy": {"type": "Recreate"}, "finalizers": ["a", "b", "c"]}),
+            &json!({"strategy": {"type": "Recreate"}, "finalizers": ["c", "a", "b"]}),
         );
         check(
             &target,

@@ -60,18 +60,18 @@ fn described((name, kind, wide): Column) -> Value {
 fn headings(kind: &Kind) -> &'static str {
     match kind.name.as_str() {
         "Pod" => "Name,Ready,Status,Restarts,Age,+IP,+Node,+Nominated Node,+Readiness Gates",
-        "Deployment" => "Name,Ready,#Up-to-date,#Available,Age,+Containers,+Images,+Selector",
+        "Deployment" => "Name,Ready,Up-to-date,Available,Age,+Containers,+Images,+Selector",
         "ReplicaSet" => "Name,#Desired,#Current,#Ready,Age,+Containers,+Images,+Selector",
-        "HorizontalPodAutoscaler" => "Name,Reference,Targets,MinPods,MaxPods,#Replicas,Age",
+        "HorizontalPodAutoscaler" => "Name,Reference,Targets,MinPods,MaxPods,Replicas,Age",
         "Node" => {
             "Name,Status,Roles,Age,Version,+Internal-IP,+External-IP,+OS-Image,+Kernel-Version,+Container-Runtime"
         }
         "Namespace" => "Name,Status,Age",
         "Lease" => "Name,Holder,Age",
         "Event" => "Last Seen,Type,Reason,Object,+Subobject,+Source,Message,+First Seen,+Count,+Name",
-        "Secret" => "Name,Type,#Data,Age",
-        "ServiceAccount" => "Name,#Secrets,Age",
-        "ConfigMap" => "Name,#Data,Age",
+        "Secret" => "Name,Type,Data,Age",
+        "ServiceAccount" => "Name,Secrets,Age",
+        "ConfigMap" => "Name,Data,Age",
         _ => "Name,Age",
     }
 }
@@ -86,7 +86,6 @@ fn columns(kind: &Kind) -> Vec<Column> {
         .map(|heading| {
             let (heading, wide) = heading.strip_prefix('+').map_or((heading, false), |rest| (rest, true));
             let (heading, number) = heading.strip_prefix('#').map_or((heading, false), |rest| (rest, true));
-            let number = number || heading == "Count";
             (heading.to_owned(), if number { "integer" } else { "string" }.to_owned(), wide)
         })
         .collect()
@@ -141,7 +140,7 @@ fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Value {
                 of,
                 hpa_targets(object),
                 min,
-                count("/spec/maxReplicas").to_string(),
+                count("/spec/maxReplicas"),
                 count("/status/currentReplicas"),
                 age
             ])

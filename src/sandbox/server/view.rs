@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::call::Form;
-use super::json::{put, take};
+use super::json::{put, put_default, take};
 use super::table;
 use crate::sandbox::kinds::Kind;
 use crate::units::Timestamp;
@@ -31,6 +31,9 @@ pub(crate) fn shown(kind: &Kind, stored: &Arc<Value>) -> Arc<Value> {
         if let Some(value) = take(&mut object, &[newer]) {
             put(&mut object, &[core], value);
         }
+    }
+    for name in ["reportingComponent", "reportingInstance"] {
+        put_default(&mut object, &[name], "");
     }
     put(&mut object, &["apiVersion"], kind.api_version());
     Arc::new(object)

@@ -29,6 +29,15 @@ const DEFAULT_LENGTH: Duration = Duration::from_mins(30);
 /// Longest time without a bookmark, for those who want them.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 
+/// The last bookmark comes so long before the end.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
+/// When a watch that `ends` is told the next bookmark.
+fn next_bookmark(now: Instant, ends: Instant) -> Instant {
+    let (regular, last) = (now + BOOKMARK_EVERY, ends - BOOKMARK_BEFORE_END);
+    if last > now { regular.min(last) } else { regular }
+}
+
 /// One watch.
 struct Watching {
     server: ApiServer,
@@ -37,6 +46,8 @@ struct Watching {
     selection: Selection,
     form: Form,
     version: u64,
+    /// The newest version when it began.
+    began: u64,
     bell: watch::Receiver<u64>,
     queue: VecDeque<Bytes>,
     headers_sent: bool,
@@ -65,10 +76,11 @@ impl ApiServer {
             selection: Selection::of(call, kind)?,
             form: call.form,
             version: 0,
+            began: 0,
             bell,
             queue: VecDeque::new(),
             headers_sent: false,
-            bookmark_at: call.is_set("allowWatchBookmarks").then(|| now + BOOKMARK_EVERY),
+            bookmark_at: call.is_set("allowWatchBookmarks").then(|| next_bookmark(now, now + length)),
             ends: now + length,
             over: false,
         };
@@ -90,16 +102,20 @@ impl Watching {
         let stated = call.param("resourceVersion");
         let initial = call.param("sendInitialEvents");
         if !initial.is_empty() && call.param("resourceVersionMatch") != "NotOlderThan" {
-            return Err(Refused::bad_request(
-                "sendInitialEvents is forbidden for watch unless resourceVersionMatch=NotOlderThan",
+            let what = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            return Err(Refused::invalid_options(
+                "ListOptions",
+                ("resourceVersionMatch", "FieldValueForbidden", what),
             ));
         }
         let shows_present = initial == "true" || (initial.is_empty() && matches!(stated, "" | "0"));
         if !shows_present {
             self.version = match stated {
                 "" | "0" => self.server.store().version(),
-                stated => parse_version(stated)?,
+                // To a list it says 400.
+                stated => parse_version(stated).map_err(|refused| Refused::internal(refused.message))?,
             };
+            self.began = self.server.store().version().max(self.version);
             return Ok(());
         }
         let (present, version): (Vec<Arc<Value>>, u64) = {
@@ -108,6 +124,7 @@ impl Watching {
             (all.map(|(_, object)| view::shown(self.kind, object)).collect(), store.version())
         };
         self.version = version;
+        self.began = version;
         for object in present {
             if self.selection.shows(&object) {
                 self.tell("ADDED", &object);
@@ -143,10 +160,14 @@ impl Watching {
     }
 
     fn pause_is_over(&mut self) {
-        self.over = Instant::now() >= self.ends;
-        if self.bookmark_at.is_some() {
-            self.bookmark(false);
-            self.bookmark_at = Some(Instant::now() + BOOKMARK_EVERY);
+        let now = Instant::now();
+        self.over = now >= self.ends;
+        if self.bookmark_at.is_some_and(|at| at <= now) {
+            // Where nothing has changed since it began there is nothing to mark.
+            if self.version > self.began {
+                self.bookmark(false);
+            }
+            self.bookmark_at = Some(next_bookmark(now, self.ends));
         }
     }
 

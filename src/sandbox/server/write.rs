@@ -11,7 +11,7 @@ use super::call::{Call, Place};
 use super::create::Options;
 use super::json::{copy, items, put, take, text, whole};
 use super::patch::{Style, patched};
-use super::prepare;
+use super::prepare::{self, Unknown};
 use super::status::{Refused, bytes_of};
 use super::{Answer, ApiServer, defaults, view, whole as whole_answer};
 use crate::edge::clock::to_jiff;
@@ -29,12 +29,7 @@ impl ApiServer {
         }
         check_name(&object, key)?;
         if text(&object, "/metadata/resourceVersion").is_empty() && !kind.unconditional_update() {
-            let what = "Invalid value: 0: must be specified for an update".to_owned();
-            return Err(Refused::invalid(
-                kind,
-                &key.name,
-                &[("metadata.resourceVersion".to_owned(), "FieldValueInvalid", what)],
-            ));
+            return Err(Refused::no_version(kind, &key.name));
         }
         let object = view::stored(kind, object, &storing(kind).api_version());
         let (object, warnings) = prepare::cleaned(storing(kind), &object, Options::of(call).unknown)?;
@@ -48,49 +43,51 @@ impl ApiServer {
     /// `PATCH` of an object or its status; an apply may create it.
     pub(super) fn patch(&self, call: &Call, kind: &Kind, key: &Key) -> Result<Response<Answer>, Refused> {
         let style = Style::of(call, kind)?;
-        let patch = call.json()?;
         let options = Options::of(call);
         let change = Change { kind, key, subresource: part_of(call), options: &options, notes: true };
         if style == Style::Apply {
-            return self.server_side_apply(call, &change, patch);
+            return self.server_side_apply(call, &change);
         }
+        let patch = call.json()?;
         let mut store = self.store();
         let old = store.get(key).cloned().ok_or_else(|| Refused::not_found(kind, &key.name))?;
         let shown = view::shown(kind, &old);
         let object = patched(style, &shown, &patch)?;
         check_name(&object, key)?;
         let object = view::stored(kind, object, &storing(kind).api_version());
-        let (object, warnings) = prepare::cleaned(storing(kind), &object, options.unknown)?;
+        if text(&object, "/metadata/uid") != text(&old, "/metadata/uid") {
+            let uid = text(&object, "/metadata/uid");
+            let what = format!("Invalid value: \"{uid}\": field is immutable");
+            let causes = [("metadata.uid".to_owned(), "FieldValueInvalid", what)];
+            return Err(Refused::invalid(kind, &key.name, &causes));
+        }
+        let (object, warnings) =
+            prepare::cleaned(storing(kind), &object, options.unknown).map_err(Refused::bad_patch)?;
         let written = self.replace(&mut store, &change, object)?;
         drop(store);
         Ok(warned(self.shaped(200, call, kind, &written), &warnings))
     }
 
-    fn server_side_apply(
-        &self,
-        call: &Call,
-        change: &Change<'_>,
-        config: Value,
-    ) -> Result<Response<Answer>, Refused> {
+    fn server_side_apply(&self, call: &Call, change: &Change<'_>) -> Result<Response<Answer>, Refused> {
         let Change { kind, key, subresource, options, .. } = *change;
-        if call.param("fieldManager").is_empty() {
-            return Err(Refused::invalid_options(
-                "fieldManager",
-                "Required value: is required for apply patch",
-            ));
-        }
-        let config = envelope(kind, config)?;
-        if !items(&config, "/metadata/managedFields").is_empty() {
-            return Err(Refused::bad_request("metadata.managedFields must be nil"));
-        }
+        let config = apply_config(call, (&kind.api_version(), &kind.name))?;
         check_name(&config, key)?;
-        let (config, warnings) = prepare::cleaned(kind, &config, options.unknown)?;
+        let (_, strange) = prepare::cleaned(kind, &config, Unknown::Warn)?;
+        if let [first, ..] = strange.as_slice() {
+            return Err(Refused::internal(format!(
+                "failed to create typed patch object ({}/{}; {}, Kind={}): .{first}: field not declared in schema",
+                key.namespace,
+                key.name,
+                kind.api_version(),
+                kind.name
+            )));
+        }
         let mut store = self.store();
         let Some(old) = store.get(key).cloned() else {
             if !subresource.is_empty() {
                 return Err(Refused::not_found(kind, &key.name));
             }
-            return self.create_by_apply(&mut store, (call, change), &config, &warnings);
+            return self.create_by_apply(&mut store, (call, change), &config);
         };
         let wanted = text(&config, "/metadata/resourceVersion");
         if !wanted.is_empty() && wanted != text(&old, "/metadata/resourceVersion") {
@@ -104,7 +101,7 @@ impl ApiServer {
         }
         let merged = apply::apply(kind, &old, &config, &self.writer(options, subresource))?;
         let written = self.replace(&mut store, &Change { notes: false, ..*change }, merged)?;
-        Ok(warned(self.shaped(200, call, kind, &written), &warnings))
+        Ok(self.shaped(200, call, kind, &written))
     }
 
     fn create_by_apply(
@@ -112,7 +109,6 @@ impl ApiServer {
         store: &mut Store,
         (call, change): (&Call, &Change<'_>),
         config: &Value,
-        warnings: &[String],
     ) -> Result<Response<Answer>, Refused> {
         let Change { kind, key, options, .. } = *change;
         let owned = apply::apply(kind, &Value::Null, config, &self.writer(options, ""))?;
@@ -130,7 +126,7 @@ impl ApiServer {
         let mut made = Value::clone(&made);
         copy(&mut made, &owned, &["metadata", "managedFields"]);
         let stored = if options.dry_run { Arc::new(made) } else { store.put(key.clone(), made) };
-        Ok(warned(self.shaped(201, call, kind, &stored), warnings))
+        Ok(self.shaped(201, call, kind, &stored))
     }
 
     /// Puts `new` in the place of what stands: what the server keeps is kept, what changed is noted, an object that
@@ -150,14 +146,25 @@ impl ApiServer {
         }
         let (uid, other) = (text(old, "/metadata/uid"), text(&new, "/metadata/uid"));
         if !other.is_empty() && other != uid {
-            let why = format!("Precondition failed: UID in precondition: {other}, UID in object meta: {uid}");
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {other}, UID in object meta: {uid}",
+                kind.plural, key.namespace, key.name
+            );
             return Err(Refused::conflict(kind, &key.name, &why));
         }
+        let mut new = new;
+        put(&mut new, &["metadata", "name"], key.name.clone());
+        if !key.namespace.is_empty() {
+            put(&mut new, &["metadata", "namespace"], key.namespace.clone());
+        }
+        check_finalizers(kind, old, &new)?;
         let owners = new.pointer("/metadata/managedFields").cloned();
         let kept = prepare::keep(storing(kind), old, new, subresource);
         let mut next = if subresource == "status" { kept } else { defaults::filled(storing(kind), kept) };
         put(&mut next, &["metadata", "resourceVersion"], stands);
-        if subresource != "status" {
+        if subresource == "status" {
+            prepare::check_status(kind, &next)?;
+        } else {
             prepare::validate(kind, &next, Some(old))?;
         }
         prepare::count_generation(kind, old, &mut next);
@@ -254,6 +261,9 @@ pub(super) fn envelope(kind: &Kind, mut object: Value) -> Result<Value, Refused>
         return Err(Refused::bad_request("the body is no object"));
     }
     let (name, version) = (text(&object, "/kind").to_owned(), text(&object, "/apiVersion").to_owned());
+    if !name.is_empty() && !version.is_empty() && (&name, &version) != (&kind.name, &kind.api_version()) {
+        return Err(another_kind(kind, &name, &version, &object));
+    }
     if !version.is_empty() && version != kind.api_version() {
         return Err(Refused::bad_request(format!(
             "the API version in the data ({version}) does not match the expected API version ({})",
@@ -271,7 +281,59 @@ pub(super) fn envelope(kind: &Kind, mut object: Value) -> Result<Value, Refused>
     Ok(object)
 }
 
-fn check_name(object: &Value, key: &Key) -> Result<(), Refused> {
+/// The refusal of an object of the kind `name` of `version` where `kind` is written.
+fn another_kind(kind: &Kind, name: &str, version: &str, object: &Value) -> Refused {
+    if kind.custom.is_some() {
+        let what = format!("Invalid value: \"{name}\": must be {}", kind.name);
+        let causes = [("kind".to_owned(), "FieldValueInvalid", what)];
+        return Refused::invalid(kind, text(object, "/metadata/name"), &causes);
+    }
+    let other = version.rsplit('/').next().unwrap_or_default();
+    let group = kind.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+    Refused::bad_request(format!(
+        "{name} in version \"{other}\" cannot be handled as a {}: converting ({other}.{name}) to ({group}.{}): unknown conversion",
+        kind.name, kind.name
+    ))
+}
+
+/// Refuses new finalizers of what is being deleted.
+fn check_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refused> {
+    let held = items(old, "/metadata/finalizers");
+    let more: Vec<String> = items(new, "/metadata/finalizers")
+        .iter()
+        .filter(|one| !held.contains(one))
+        .map(Value::to_string)
+        .collect();
+    if old.pointer("/metadata/deletionTimestamp").is_none() || more.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        more.join(", ")
+    );
+    let causes = [("metadata.finalizers".to_owned(), "FieldValueForbidden", what)];
+    Err(Refused::invalid(kind, text(old, "/metadata/name"), &causes))
+}
+
+/// What an apply wants to own, of this group and version, and kind.
+pub(super) fn apply_config(call: &Call, expected: (&str, &str)) -> Result<Value, Refused> {
+    if call.param("fieldManager").is_empty() {
+        let what = "Required value: is required for apply patch";
+        return Err(Refused::invalid_options("PatchOptions", ("fieldManager", "FieldValueRequired", what)));
+    }
+    let config = call.json()?;
+    if !items(&config, "/metadata/managedFields").is_empty() {
+        return Err(Refused::bad_request("metadata.managedFields must be nil"));
+    }
+    let (stated, name) = (text(&config, "/apiVersion"), text(&config, "/kind"));
+    if (stated, name) != expected {
+        let slash = if stated.contains('/') { "" } else { "/" };
+        return Err(Refused::bad_request(format!("invalid object type: {slash}{stated}, Kind={name}")));
+    }
+    Ok(config)
+}
+
+pub(super) fn check_name(object: &Value, key: &Key) -> Result<(), Refused> {
     let name = text(object, "/metadata/name");
     if !name.is_empty() && name != key.name {
         return Err(Refused::bad_request(format!(
