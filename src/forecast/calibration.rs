@@ -14,14 +14,16 @@ use crate::series::{Sample, Slot};
 /// the fit is right on average, and correcting chance would make it worse.
 const WATCHED: [(f64, f64); 2] = [(0.9, 0.115), (0.99, 0.013)];
 
-/// How much a miss widens, in logarithms: six in a row make it twice as wide.
+/// How much a miss widens, in logarithms: an eighth of the width. The second in a row counts twice and any further one
+/// three times: by chance they hardly occur.
 const RATE: f64 = 0.12;
+const RUN_MAX: u32 = 3;
 
 /// The widest: from there on the level itself has to be learned.
 const WIDEST: f64 = 8.0;
 
 /// Most blocks of the newest day that a fit scores.
-const WARM_MAX: Slot = 144;
+const WARM_MAX: Slot = 288;
 
 /// How much wider the upper quantiles are than the model's.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +40,14 @@ struct Band {
     ahead: usize,
     /// Logarithms of the widths of [`WATCHED`]; not negative.
     widths: [f64; 2],
+    /// Misses in a row.
+    runs: [u32; 2],
 }
 
 impl Calibration {
     /// Not widened.
     fn new(factor: i64, horizon: usize) -> Self {
-        let band = |ahead| Band { ahead, widths: [0.0; 2] };
+        let band = |ahead| Band { ahead, widths: [0.0; 2], runs: [0; 2] };
         let factor = usize::try_from(factor).unwrap_or(1).max(1);
         Self { factor, bands: [band(factor.min(horizon.max(1))), band(horizon.max(1))] }
     }
@@ -73,12 +77,15 @@ impl Calibration {
             let view = View::new(sight, slot - ahead);
             let Some(said) = view.and_then(|view| view.steps(band.ahead, band.ahead).pop()) else { continue };
             let widened = band.widen(&said, f64::INFINITY);
-            for ((level, most), width) in WATCHED.into_iter().zip(&mut band.widths) {
+            for (((level, most), width), run) in WATCHED.into_iter().zip(&mut band.widths).zip(&mut band.runs)
+            {
                 // A little more than nothing, so that rounding in a steady series is no miss.
                 let missed = came > widened.at(level).get() * (1.0 + 1e-6);
                 if missed {
-                    *width = (*width + RATE * (1.0 - most)).min(WIDEST.ln());
+                    *run = (*run + 1).min(RUN_MAX);
+                    *width = (*width + f64::from(*run) * RATE * (1.0 - most)).min(WIDEST.ln());
                 } else if matches!(sample, Sample::Value(_)) {
+                    *run = 0;
                     *width = (*width - RATE * most).max(0.0);
                 }
             }
@@ -88,7 +95,7 @@ impl Calibration {
     /// The quantiles `ahead` steps away, none above `bound`.
     pub(super) fn widen(&self, ahead: usize, said: &Quantiles, bound: f64) -> Quantiles {
         let [near, far] = &self.bands;
-        if near.widths == [0.0; 2] && far.widths == [0.0; 2] {
+        if near.widths.iter().chain(&far.widths).all(|width| *width <= 0.0) {
             return *said;
         }
         let blocks = |ahead: usize| float(ahead.div_ceil(self.factor).saturating_sub(1));
@@ -97,7 +104,7 @@ impl Calibration {
         for (width, other) in widths.iter_mut().zip(far.widths) {
             *width += share * (other - *width);
         }
-        Band { ahead, widths }.widen(said, bound)
+        Band { ahead, widths, runs: [0; 2] }.widen(said, bound)
     }
 }
 
@@ -105,9 +112,9 @@ impl Band {
     fn widen(&self, said: &Quantiles, bound: f64) -> Quantiles {
         let [often, seldom] = self.widths.map(f64::exp);
         let mut raw: [f64; N_LEVELS] = *said.values();
-        let [_, _, _, _, middle, _, q90, q95, q99, q995, q999] = &mut raw;
+        let [_, _, _, _, middle, _, high @ ..] = &mut raw;
         let centre = *middle;
-        for (value, width) in [(q90, often), (q95, often), (q99, seldom), (q995, seldom), (q999, seldom)] {
+        for (value, width) in high.iter_mut().zip([often, often, seldom, seldom, seldom]) {
             let wider = centre + (*value - centre) * width.max(often);
             *value = wider.min(bound).max(*value);
         }

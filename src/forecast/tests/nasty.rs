@@ -88,7 +88,9 @@ const DIRT: [Dirt; 10] = [
         raw
     }),
     ("all saturated", |mut raw, _| {
-        raw.iter_mut().for_each(|(_, _, censored)| *censored = true);
+        for (_, _, censored) in &mut raw {
+            *censored = true;
+        }
         raw
     }),
     ("with what is no number", |mut raw, _| {
