@@ -10,13 +10,12 @@ use super::quantiles::{N_LEVELS, Quantiles};
 use super::view::{Sight, View};
 use crate::series::{Sample, Slot};
 
-/// The levels that are watched, with the share of misses from which on their quantile is widened. More than nominal:
-/// the fit is right on average, and correcting chance would make it worse.
-const WATCHED: [(f64, f64); 2] = [(0.9, 0.115), (0.99, 0.013)];
+/// The levels that are watched, with the share of misses from which on their quantile is widened.
+const WATCHED: [(f64, f64); 2] = [(0.9, 0.11), (0.99, 0.01)];
 
-/// How much a miss widens, in logarithms: an eighth of the width. The second in a row counts twice and any further one
+/// How much a miss widens, in logarithms: a sixth of the width. The second in a row counts twice and any further one
 /// three times: by chance they hardly occur.
-const RATE: f64 = 0.12;
+const RATE: f64 = 0.15;
 const RUN_MAX: u32 = 3;
 
 /// The widest: from there on the level itself has to be learned.
@@ -115,7 +114,7 @@ impl Band {
         let [_, _, _, _, middle, _, high @ ..] = &mut raw;
         let centre = *middle;
         for (value, width) in high.iter_mut().zip([often, often, seldom, seldom, seldom]) {
-            let wider = centre + (*value - centre) * width.max(often);
+            let wider = centre + (*value - centre) * width;
             *value = wider.min(bound).max(*value);
         }
         Quantiles::sorted(raw)
