@@ -1,17 +1,19 @@
-//! Upper quantiles that hold when the world has changed: widened while they are exceeded more often than they say,
-//! narrowed again while they are not.
+//! High quantiles that hold when the world has changed: widened while the .99 quantile is exceeded more often than it
+//! says, narrowed again while it is not.
 //!
 //! Adaptive conformal inference (Gibbs and Candès 2021) on the logarithm of the width above the median, for a near and
 //! a far distance. Between a fit and the next each block is scored as it comes; a fit scores the newest day first, so
-//! that what it cannot follow widens its quantiles at once. Never narrower than fitted, and the lower quantiles stay.
+//! that what it cannot follow widens its quantiles at once. Never narrower than fitted; the .95 quantile and below
+//! stay: correcting chance there, and only upwards, would cover .925 instead of .9.
 
 use super::kernels::float;
 use super::quantiles::{N_LEVELS, Quantiles};
 use super::view::{Sight, View};
 use crate::series::{Sample, Slot};
 
-/// The levels that are watched, with the share of misses from which on their quantile is widened.
-const WATCHED: [(f64, f64); 2] = [(0.9, 0.11), (0.99, 0.01)];
+/// The level that is watched, and the share of misses that it promises.
+const WATCHED: f64 = 0.99;
+const MISSES: f64 = 0.01;
 
 /// How much a miss widens, in logarithms: a sixth of the width. The second in a row counts twice and any further one
 /// three times: by chance they hardly occur.
@@ -37,16 +39,16 @@ pub(super) struct Calibration {
 struct Band {
     /// Steps ahead.
     ahead: usize,
-    /// Logarithms of the widths of [`WATCHED`]; not negative.
-    widths: [f64; 2],
+    /// Logarithm of the width; not negative.
+    width: f64,
     /// Misses in a row.
-    runs: [u32; 2],
+    run: u32,
 }
 
 impl Calibration {
     /// Not widened.
     fn new(factor: i64, horizon: usize) -> Self {
-        let band = |ahead| Band { ahead, widths: [0.0; 2], runs: [0; 2] };
+        let band = |ahead| Band { ahead, width: 0.0, run: 0 };
         let factor = usize::try_from(factor).unwrap_or(1).max(1);
         Self { factor, bands: [band(factor.min(horizon.max(1))), band(horizon.max(1))] }
     }
@@ -75,18 +77,14 @@ impl Calibration {
             let Ok(ahead) = Slot::try_from(band.ahead) else { continue };
             let view = View::new(sight, slot - ahead);
             let Some(said) = view.and_then(|view| view.steps(band.ahead, band.ahead).pop()) else { continue };
-            let widened = band.widen(&said, f64::INFINITY);
-            for (((level, most), width), run) in WATCHED.into_iter().zip(&mut band.widths).zip(&mut band.runs)
-            {
-                // A little more than nothing, so that rounding in a steady series is no miss.
-                let missed = came > widened.at(level).get() * (1.0 + 1e-6);
-                if missed {
-                    *run = (*run + 1).min(RUN_MAX);
-                    *width = (*width + f64::from(*run) * RATE * (1.0 - most)).min(WIDEST.ln());
-                } else if matches!(sample, Sample::Value(_)) {
-                    *run = 0;
-                    *width = (*width - RATE * most).max(0.0);
-                }
+            // A little more than nothing, so that rounding in a steady series is no miss.
+            let most = widen(&said, band.width, f64::INFINITY).at(WATCHED).get() * (1.0 + 1e-6);
+            if came > most {
+                band.run = (band.run + 1).min(RUN_MAX);
+                band.width = (band.width + f64::from(band.run) * RATE * (1.0 - MISSES)).min(WIDEST.ln());
+            } else if matches!(sample, Sample::Value(_)) {
+                band.run = 0;
+                band.width = (band.width - RATE * MISSES).max(0.0);
             }
         }
     }
@@ -94,29 +92,21 @@ impl Calibration {
     /// The quantiles `ahead` steps away, none above `bound`.
     pub(super) fn widen(&self, ahead: usize, said: &Quantiles, bound: f64) -> Quantiles {
         let [near, far] = &self.bands;
-        if near.widths.iter().chain(&far.widths).all(|width| *width <= 0.0) {
-            return *said;
-        }
         let blocks = |ahead: usize| float(ahead.div_ceil(self.factor).saturating_sub(1));
         let share = (blocks(ahead) / blocks(far.ahead).max(1.0)).min(1.0);
-        let mut widths = near.widths;
-        for (width, other) in widths.iter_mut().zip(far.widths) {
-            *width += share * (other - *width);
-        }
-        Band { ahead, widths, runs: [0; 2] }.widen(said, bound)
+        widen(said, near.width + share * (far.width - near.width), bound)
     }
 }
 
-impl Band {
-    fn widen(&self, said: &Quantiles, bound: f64) -> Quantiles {
-        let [often, seldom] = self.widths.map(f64::exp);
-        let mut raw: [f64; N_LEVELS] = *said.values();
-        let [_, _, _, _, middle, _, high @ ..] = &mut raw;
-        let centre = *middle;
-        for (value, width) in high.iter_mut().zip([often, often, seldom, seldom, seldom]) {
-            let wider = centre + (*value - centre) * width;
-            *value = wider.min(bound).max(*value);
-        }
-        Quantiles::sorted(raw)
+/// The quantiles above the .95, further from the median by the logarithm `width`, none above `bound`.
+fn widen(said: &Quantiles, width: f64, bound: f64) -> Quantiles {
+    if width <= 0.0 {
+        return *said;
     }
+    let mut raw: [f64; N_LEVELS] = *said.values();
+    let [_, _, _, _, middle, _, _, _, high @ ..] = &mut raw;
+    for value in high {
+        *value = (*middle + (*value - *middle) * width.exp()).min(bound).max(*value);
+    }
+    Quantiles::sorted(raw)
 }
