@@ -8,6 +8,7 @@ use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -80,8 +81,16 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     if of_block.is_empty() {
         bail!("`{}` holds no CSV file: `foresail dev synthesise {0}` makes some", args.data.display());
     }
-    let families = of_block.iter().flat_map(|(block, courses)| Family::all(*block, courses));
-    let model = GlobalModel::join(families.map(|family| family.learn(&solve::elastic_net)));
+    let learn = |block: u32, courses: &[Course]| {
+        GlobalModel::join(Family::all(block, courses).iter().map(|family| family.learn(&solve::elastic_net)))
+    };
+    let parts: Vec<GlobalModel> = thread::scope(|scope| {
+        let workers: Vec<_> =
+            of_block.iter().map(|(block, courses)| scope.spawn(move || learn(*block, courses))).collect();
+        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let model = GlobalModel::join(parts);
     fs::write(&args.out, model.text()).with_context(|| format!("cannot write `{}`", args.out.display()))
 }
 

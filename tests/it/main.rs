@@ -3,6 +3,7 @@
 mod admission;
 mod crds;
 mod demo;
+mod dev;
 mod forecast;
 mod manifests;
 mod plan;

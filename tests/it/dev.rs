@@ -1,0 +1,58 @@
+//! `foresail dev`: the files in `models/` can be made again.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn directory(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dev-{test}"));
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn dev(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_foresail")).current_dir(dir).arg("dev").args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_shipped_model_is_what_its_recipe_gives() {
+    let dir = directory("train");
+    let made = dev(&dir, &["synthesise", "series"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let trained = dev(&dir, &["train", "series", "--out", "global.json"]);
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/global.json");
+    assert!(
+        fs::read(dir.join("global.json")).unwrap() == fs::read(shipped).unwrap(),
+        "the model is not that of models/: train it again and measure it as its card says"
+    );
+}
+
+#[test]
+fn a_directory_without_series_is_refused_with_a_remedy() {
+    let dir = directory("empty");
+    let trained = dev(&dir, &["train", "."]);
+    assert!(!trained.status.success());
+    let said = String::from_utf8_lossy(&trained.stderr);
+    assert!(said.contains("no CSV file") && said.contains("foresail dev synthesise"), "{said}");
+    assert!(!dir.join("models").exists());
+}
+
+#[test]
+fn a_damaged_model_is_refused_with_a_remedy() {
+    let dir = directory("damaged");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/global.json");
+    let text = fs::read_to_string(shipped).unwrap().replacen("0.8", "0.9", 1);
+    fs::write(dir.join("model.json"), text).unwrap();
+    let answered = Command::new(env!("CARGO_BIN_EXE_foresail"))
+        .current_dir(&dir)
+        .args(["forecast", "--requests", "/dev/null", "--model", "model.json"])
+        .output()
+        .unwrap();
+    assert!(!answered.status.success());
+    let said = String::from_utf8_lossy(&answered.stderr);
+    assert!(said.contains("model.json") && said.contains("checksum"), "{said}");
+}
