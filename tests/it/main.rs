@@ -5,5 +5,6 @@ mod crds;
 mod demo;
 mod forecast;
 mod manifests;
+mod parity;
 mod plan;
 mod sandbox;
