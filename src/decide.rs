@@ -144,7 +144,8 @@ pub fn decide(
     let (sustained, fact) = threshold::apply(policy, asked, floored, firm, (&mut *track, now));
     trail.note(Stage::Threshold, sustained, Fact::Threshold(fact));
 
-    let recommended = stabilise::Recommended { reactive: recommendation, unheld: floored, firm };
+    let unheld = combine::recommended(policy, &answers).max(asked_for).max(policy.bounds.min());
+    let recommended = stabilise::Recommended { reactive: recommendation, unheld, firm };
     let (stable, fact) = stabilise::apply(policy, asked, sustained, recommended, (&mut *track, now));
     trail.note(Stage::Stabilise, stable, Fact::Stabilise(fact));
 

@@ -87,6 +87,12 @@ pub fn apply(policy: &Policy, answers: &Answers) -> (Replicas, Fact) {
     (proposal, Fact { from, proposal, p05_held, held_for_evidence })
 }
 
+/// What is recommended whatever stands: the proposal without what the forecast only keeps from being released.
+pub fn recommended(policy: &Policy, answers: &Answers) -> Replicas {
+    let predicted = answers.predicted.map(|wants| Predicted { release_to: wants.raise_to, ..wants });
+    apply(policy, &Answers { predicted, ..*answers }).0
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, proposal, p05_held, held_for_evidence } = self;

@@ -24,8 +24,10 @@ pub struct Recommended {
     /// What an HPA would recommend, noted in the scale-up window. An HPA notes nothing while a metric is missing, so
     /// that a gap does not begin the window anew.
     pub reactive: Option<Replicas>,
-    /// The proposal before thresholds, noted in the scale-down window; without evidence too, unlike an HPA, so that the
-    /// first decrease comes a whole window after the evidence is back (I19).
+    /// What is recommended whatever stands, before thresholds, noted in the scale-down window. What a forecast keeps
+    /// from being released is kept for its own time ahead already, and not for a window after that as well. Without
+    /// evidence what stands is noted, unlike by an HPA, so that the first decrease comes a whole window after the
+    /// evidence is back (I19).
     pub unheld: Replicas,
     /// What is wanted by more than the reactive answer: never held back.
     pub firm: Replicas,

@@ -255,6 +255,28 @@ mod stabilisation {
         assert_eq!(raised.desired, replicas(15));
     }
 
+    #[test]
+    fn what_a_forecast_kept_ready_is_not_kept_for_a_window_more() {
+        let mut policy = policy();
+        policy.behavior.down.window = Span::from_seconds(300);
+        let mut track = Track { to: replicas(20), ..Track::default() };
+        let (mut evidence, asked) = (Vec::new(), replicas(20));
+        let mut peak = vec![700.0; 10];
+        peak.resize(60, 2000.0);
+        let mut decided = |seconds: i64, path: &[f64]| {
+            let outlook = sure(seconds - 60, path);
+            let metrics = [seen(value(700.0, seconds), Some(&outlook))];
+            let situation = Situation { now: at(seconds), asked, ready: asked, metrics: &metrics };
+            decide(&policy, &situation, &mut evidence, &mut track).desired
+        };
+        assert_eq!(decided(0, &peak), asked, "the peak is within lead and hold");
+        assert_eq!(
+            decided(60, &[700.0; 60]),
+            replicas(8),
+            "it is not to come any more, and 8 were recommended"
+        );
+    }
+
     /// Seen on the HPA of Kubernetes 1.37: without a value it makes no recommendation.
     #[test]
     fn a_missing_value_does_not_begin_the_scale_up_window_anew() {

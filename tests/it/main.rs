@@ -6,5 +6,6 @@ mod demo;
 mod dev;
 mod forecast;
 mod manifests;
+mod parity;
 mod plan;
 mod sandbox;
