@@ -71,7 +71,8 @@ fn autoscaler(case: &Case) -> Value {
         },
     });
     let own: Value = serde_json::from_str(case.spec).unwrap();
-    object["spec"].as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    let spec = object.get_mut("spec").and_then(Value::as_object_mut).unwrap();
+    spec.extend(own.as_object().unwrap().clone());
     object
 }
 
