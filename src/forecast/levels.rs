@@ -6,7 +6,7 @@
 use super::features::AHEAD_DAYS_MAX;
 use super::kernels::{Sums, running_sums};
 use crate::calendar::{Offsets, TimeZone};
-use crate::series::{Block, Sample, Series, Slot, quantile};
+use crate::series::{Block, Sample, Series, Slot};
 use crate::units::{Span, Timestamp};
 
 /// A position in [`Levels`], or before or after it.
@@ -193,12 +193,6 @@ impl<'a> Levels<'a> {
     pub(super) fn mean(&self, last: Position, width: Position) -> Option<f64> {
         let (sum, seen) = self.window(last - width + 1, last);
         (seen > 0).then(|| sum / f64::from(seen))
-    }
-
-    /// The median of what is present among the levels of the day that ends with `last`.
-    pub(super) fn median_of_day(&self, last: Position) -> Option<f64> {
-        let mut seen: Vec<f64> = (last - self.day() + 1..=last).filter_map(|at| self.reading(at)).collect();
-        (!seen.is_empty()).then(|| quantile(&mut seen, 1, 2))
     }
 
     /// The position with the same local time `days` days before `position`.

