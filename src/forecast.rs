@@ -5,8 +5,9 @@
 //! Series -> Levels -> Origin -> rows -> every member's quantiles -> pool -> QuantileForecast         at any time
 //! ```
 //!
-//! Seven experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
-//! seasonal naive, day and week profile, and three ridge regressions, on demand or on its logarithm. For each knot
+//! Eight experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
+//! seasonal naive, day and week profile, three ridge regressions, on demand or on its logarithm, and the rule that many
+//! series have in common (`global`), on which the regressions of a young series lean. For each knot
 //! ahead every expert's errors on past targets, divided by a local size of errors, give its quantiles (`member`); the
 //! experts' quantiles are averaged with weights learned from their pinball loss (`combine`). Errors and losses are
 //! always taken on time blocks that the coefficients have not seen.
@@ -14,7 +15,8 @@
 //! Levels are means over blocks of at least five minutes. What demand does within a block, and what the first steps of
 //! a block tell of its rest, is learned from the two days that are known step by step (`shape`).
 //!
-//! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features only.
+//! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features, and how far the highest
+//! quantiles are widened (`calibration`).
 
 mod calibration;
 mod checkpoint;
