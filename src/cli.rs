@@ -8,6 +8,7 @@ pub mod forecast;
 mod manifest;
 pub mod operator;
 pub mod plan;
+mod samples;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,6 @@ mod solve;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -13,9 +12,9 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::plan::samples;
+use super::samples::{distances, read_file, usual};
 use crate::forecast::{Course, Family, GlobalModel};
-use crate::units::{Step, Timestamp};
+use crate::units::Step;
 
 /// Commands for who works on Foresail itself.
 #[derive(Debug, Subcommand)]
@@ -76,7 +75,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let mut of_block: BTreeMap<u32, Vec<Course>> = BTreeMap::new();
     for path in csv_files(&args.data, &args.without)? {
         let course = course(&path)?;
-        of_block.entry(block_seconds(course.step)).or_default().push(course);
+        of_block.entry(course.block_seconds()).or_default().push(course);
     }
     if of_block.is_empty() {
         bail!("`{}` holds no CSV file: `foresail dev synthesise {0}` makes some", args.data.display());
@@ -92,11 +91,6 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     });
     let model = GlobalModel::join(parts);
     fs::write(&args.out, model.text()).with_context(|| format!("cannot write `{}`", args.out.display()))
-}
-
-/// Levels are means over five minutes at least.
-fn block_seconds(step: Step) -> u32 {
-    step.seconds().max(300)
 }
 
 /// By name, so that the order does not depend on the file system.
@@ -116,18 +110,10 @@ fn csv_files(dir: &Path, without: &[String]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn course(path: &Path) -> anyhow::Result<Course> {
-    let file = fs::File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    let samples = samples::read(BufReader::new(file))
-        .with_context(|| format!("`{}` cannot be used", path.display()))?;
-    let step = step_of(&samples)
+    let samples = read_file(path)?;
+    let apart = usual(&distances(&samples)).and_then(|apart| u32::try_from(apart.seconds()).ok());
+    let step = apart
+        .and_then(Step::new)
         .with_context(|| format!("`{}` has no step: it needs two samples within a day", path.display()))?;
     Ok(Course { step, samples })
-}
-
-/// The usual distance of two samples.
-fn step_of(samples: &[(Timestamp, f64)]) -> Option<Step> {
-    let mut apart: Vec<u64> =
-        samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a).seconds()).collect();
-    apart.sort_unstable();
-    Step::new(u32::try_from(*apart.get(apart.len() / 2)?).ok()?)
 }

@@ -2,7 +2,6 @@
 
 mod autoscaler;
 mod prometheus;
-pub(super) mod samples;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -14,6 +13,7 @@ use std::thread;
 use anyhow::{Context as _, bail};
 
 use super::Output;
+use super::samples::{distances, read_file, usual};
 use crate::calendar::parse_instant;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::plan::{Day, Gate, History, Outcome, Run, Scenario, Verdict, days, foresee};
@@ -219,13 +219,6 @@ fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow:
     Ok(History { demand, capacities, recorded, from })
 }
 
-/// The samples of a CSV file `timestamp,value`.
-pub(super) fn read_file(file: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
-    let name = file.display();
-    let source = File::open(file).with_context(|| format!("cannot open `{name}`"))?;
-    samples::read(source).map_err(|problems| anyhow::anyhow!("`{name}` has problems:\n  {problems}"))
-}
-
 /// What one replica serves of each metric.
 fn capacities(policy: &Policy) -> anyhow::Result<Vec<CapacityPerReplica>> {
     let stated = policy.metrics.iter().enumerate().map(|(i, rule)| match rule.capacity {
@@ -242,10 +235,8 @@ fn capacities(policy: &Policy) -> anyhow::Result<Vec<CapacityPerReplica>> {
 fn notes(policy: &Policy, history: &History) -> Vec<String> {
     let mut notes = Vec::new();
     for (rule, samples) in policy.metrics.iter().zip(&history.demand) {
-        let mut gaps: Vec<Span> =
-            samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a)).collect();
-        gaps.sort_unstable();
-        let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(Span::ZERO);
+        let gaps = distances(samples);
+        let usual = usual(&gaps).unwrap_or(Span::ZERO);
         let long = gaps.iter().filter(|gap| gap.millis() > usual.millis().saturating_mul(2)).count();
         if usual > policy.step.span() {
             notes.push(format!(

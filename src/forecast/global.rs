@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use super::features::{FEATURES, Ladder, SPREADS};
+use super::kernels::ratio;
 use super::levels::Position;
 
 pub use train::{Course, Examples, Family};
@@ -147,13 +148,13 @@ impl GlobalModel {
 
     fn cell(&self, block_seconds: f64, rung: Ladder, ahead: Position) -> Option<&Cell> {
         let far = |a: f64, b: f64| (a / b).ln().abs();
-        let blocks = super::kernels::ratio(ahead, 1).max(1.0);
+        let blocks = ratio(ahead, 1).max(1.0);
         let known = || self.0.cells.iter().filter(move |cell| cell.rung == rung);
         let nearest = known()
             .map(|cell| cell.block_seconds)
             .min_by(|a, b| far(f64::from(*a), block_seconds).total_cmp(&far(f64::from(*b), block_seconds)))?;
         known().filter(|cell| cell.block_seconds == nearest).min_by(|a, b| {
-            let of = |cell: &Cell| far(super::kernels::ratio(cell.ahead, 1), blocks);
+            let of = |cell: &Cell| far(ratio(cell.ahead, 1), blocks);
             of(a).total_cmp(&of(b))
         })
     }

@@ -305,8 +305,8 @@ impl Signal {
     /// Whether what was learned still serves under `policy` and `rule`.
     pub fn learns_as(&self, policy: &Policy, rule: &MetricRule) -> bool {
         let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
-        let ForecastConfig { step, history, zone: old_zone, .. } = self.keeper.config().clone();
-        self.rule == *rule && step == policy.step && history == policy.history && old_zone == zone
+        let ForecastConfig { step, history, zone: old_zone, .. } = self.keeper.config();
+        self.rule == *rule && *step == policy.step && *history == policy.history && *old_zone == zone
     }
 
     /// The metric's name.

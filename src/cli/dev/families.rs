@@ -25,7 +25,7 @@ pub(super) struct Synthetic {
 }
 
 /// What makes a kind of demand; each is the largest that a series of the kind may have.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
     /// Depth of the day, in logarithms.

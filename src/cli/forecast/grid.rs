@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::calendar::{TimeZone, rfc3339};
+use crate::cli::samples::{distances, usual};
 use crate::plan::Grid;
 use crate::units::{Span, Step, Timestamp};
 
@@ -32,7 +33,7 @@ impl Trace {
     /// Without a `step` it is a minute, or the usual time between two samples where that is longer.
     pub(super) fn new(samples: &[(Timestamp, f64)], step: Option<Step>) -> Option<Self> {
         let (&(begins, _), &(newest, _)) = (samples.first()?, samples.last()?);
-        let usual = usual_distance(samples);
+        let usual = usual(&distances(samples));
         let step = step.unwrap_or_else(|| step_for(usual));
         let held = usual.unwrap_or(Span::ZERO);
         // The last sample stands for all steps that end no later than the next one is due.
@@ -83,14 +84,6 @@ impl Trace {
         })
         .to_string()
     }
-}
-
-/// The median of the times between two samples.
-fn usual_distance(samples: &[(Timestamp, f64)]) -> Option<Span> {
-    let mut distances: Vec<Span> =
-        samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a)).collect();
-    let middle = distances.len() / 2;
-    (!distances.is_empty()).then(|| *distances.select_nth_unstable(middle).1)
 }
 
 fn step_for(usual: Option<Span>) -> Step {

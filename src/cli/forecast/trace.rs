@@ -12,7 +12,7 @@ use super::grid::Trace;
 use super::timed;
 use crate::calendar::{TimeZone, rfc3339};
 use crate::cli::Output;
-use crate::cli::plan::read_file;
+use crate::cli::samples::read_file;
 use crate::forecast::request::Answer;
 use crate::forecast::{ForecastConfig, Forecaster, GlobalModel, TrustQuestion};
 use crate::report::outlook::{self, Outlook};

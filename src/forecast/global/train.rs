@@ -3,13 +3,13 @@
 
 use super::super::experts::LOG;
 use super::super::features::{FEATURES, Ladder, Row, SPREADS};
-use super::super::kernels::{Normal, dot, float, short};
+use super::super::kernels::{Normal, count, dot, float, ratio, short};
 use super::super::lessons::{Lesson, Material, Outcome, scattered};
 use super::super::levels::{Clock, Position, clock_ahead};
 use super::super::shape::{Fine, Shape};
 use super::{Cell, GlobalModel, Prior, Table};
 use crate::calendar::TimeZone;
-use crate::series::Series;
+use crate::series::{Blocking, Series};
 use crate::units::{Span, Step, Timestamp};
 use std::sync::Arc;
 
@@ -33,6 +33,14 @@ pub struct Course {
     pub step: Step,
     /// Time and demand, in time order.
     pub samples: Vec<(Timestamp, f64)>,
+}
+
+impl Course {
+    /// Length of the blocks that its levels are means of.
+    pub fn block_seconds(&self) -> u32 {
+        let factor = u32::try_from(Blocking::usual(self.step).factor()).unwrap_or(1);
+        self.step.seconds().saturating_mul(factor)
+    }
 }
 
 /// Series of one length of block, and the lessons of one rung.
@@ -118,21 +126,12 @@ impl Family {
     }
 
     fn prior(&self, ahead: Position, log: bool, solve: &dyn Fn(&Examples) -> [f64; FEATURES]) -> Prior {
-        let of_window = |window: &'_ Window| {
-            let lessons = window.lessons.iter().find(|(at, _)| *at == ahead);
-            lessons.map(|(_, lessons)| lessons).filter(|lessons| !lessons.is_empty()).cloned()
-        };
-        let windows: Vec<(f64, Vec<Lesson>)> = self
-            .windows
-            .iter()
-            .filter_map(|window| {
-                Some((if log { window.units.1 } else { window.units.0 }, of_window(window)?))
-            })
-            .collect();
+        let windows: Vec<(f64, &[Lesson])> =
+            self.windows.iter().filter_map(|window| window.at(ahead, log)).collect();
         let mut normal = Normal::<FEATURES>::new();
         let mut count = 0;
         for (unit, lessons) in &windows {
-            for lesson in lessons {
+            for lesson in *lessons {
                 let (row, outcome) = lesson.of_space(log);
                 normal.add(&row.x, outcome.target - row.base, unit.powi(-2));
             }
@@ -140,7 +139,7 @@ impl Family {
         }
         let (gram, moment) = normal.whole();
         let coefficients = solve(&Examples { gram, moment, count }).map(rounded);
-        let mut measured = Measured::default();
+        let mut measured = Measured { relative: 0.0, log_units: 0.0, windows: 0, sizes: Normal::new() };
         for (unit, lessons) in &windows {
             measured.add(&coefficients, *unit, lessons.iter().map(|lesson| lesson.of_space(log)));
         }
@@ -149,14 +148,13 @@ impl Family {
 }
 
 /// How far off a rule is.
-#[derive(Default)]
 struct Measured {
     /// Sum over windows of the mean size of errors in units of that of the last value, and of the logarithm of that.
     relative: f64,
     log_units: f64,
     windows: usize,
     /// Size of errors on 1 and on the newest changes.
-    sizes: Option<Normal<2>>,
+    sizes: Normal<2>,
 }
 
 impl Measured {
@@ -166,12 +164,11 @@ impl Measured {
         unit: f64,
         lessons: impl Iterator<Item = (&'a Row, Outcome)>,
     ) {
-        let sizes = self.sizes.get_or_insert_with(Normal::new);
         let (mut sum, mut seen) = (0.0, 0);
         for (row, outcome) in lessons {
             let error = outcome.actual - row.base - dot(rule, &row.x);
             let [one, .., newest] = row.z;
-            sizes.add(&[one, newest], error.abs(), unit.powi(-2));
+            self.sizes.add(&[one, newest], error.abs(), unit.powi(-2));
             sum += error.abs();
             seen += 1;
         }
@@ -183,7 +180,7 @@ impl Measured {
     fn prior(self, rule: &[f64; FEATURES]) -> Prior {
         let n = float(self.windows.max(1));
         let mean_error = rounded(self.relative / n * (self.log_units / n).exp()).max(1e-5);
-        let [one, newest] = self.sizes.map_or([0.0; 2], |sizes| sizes.solve(SPREAD_PENALTY));
+        let [one, newest] = self.sizes.solve(SPREAD_PENALTY);
         let mut spread = [0.0; SPREADS];
         let [of_one, .., of_newest] = &mut spread;
         *of_one = short(rounded(one.max(0.0)));
@@ -193,12 +190,19 @@ impl Measured {
 }
 
 impl Window {
+    /// The lessons of a distance with the unit of their errors; `None` when there are none.
+    fn at(&self, ahead: Position, log: bool) -> Option<(f64, &[Lesson])> {
+        let (_, lessons) = self.lessons.iter().find(|(at, lessons)| *at == ahead && !lessons.is_empty())?;
+        let (linear, of_log) = self.units;
+        Some((if log { of_log } else { linear }, lessons))
+    }
+
     /// `days` of a course that begin at the share `place` of what is left; `None` when it is shorter.
     fn cut(course: &Course, days: f64, place: f64, rung: Ladder) -> Option<Self> {
         let per_day = 86_400.0 / f64::from(course.step.seconds());
-        let n = super::super::kernels::count(days * per_day);
+        let n = count(days * per_day);
         let free = course.samples.len().checked_sub(n)?;
-        let first = super::super::kernels::count(place * float(free));
+        let first = count(place * float(free));
         let samples = course.samples.get(first..first + n)?;
         let mut series = Series::new(course.step, Span::from_hours(28 * 24));
         for &(at, value) in samples {
@@ -242,7 +246,7 @@ fn usual_error(lessons: &[Lesson], log: bool) -> f64 {
 /// A share of 0 .. 1 for the `n`th window, evenly scattered.
 fn scattered_share(n: usize) -> f64 {
     const PARTS: Position = 1_000_000;
-    super::super::kernels::ratio(scattered(Position::try_from(n).unwrap_or(0), PARTS), PARTS)
+    ratio(scattered(Position::try_from(n).unwrap_or(0), PARTS), PARTS)
 }
 
 /// As it is stored: five digits after the point; what is finer is noise and would make the file large.

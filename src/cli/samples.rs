@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context as _;
 
 use crate::calendar::parse_instant;
-use crate::units::Timestamp;
+use crate::units::{Span, Timestamp};
 
 /// Most rows of one file: a year of 10 s.
 const ROWS_MAX: usize = 3_200_000;
@@ -15,7 +19,7 @@ const NAMED_MAX: usize = 20;
 
 /// Everything that is wrong with a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) struct Problems {
+struct Problems {
     named: Vec<String>,
     more: usize,
 }
@@ -60,11 +64,34 @@ impl fmt::Display for Zone {
     }
 }
 
-/// The samples of a file, rising in time. An empty value is an absent sample.
+/// The samples of a CSV file `timestamp,value`, rising in time. An empty value is an absent sample.
+///
+/// # Errors
+/// A file that cannot be opened; every problem in it with its line and a remedy.
+pub(super) fn read_file(file: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
+    let name = file.display();
+    let source = File::open(file).with_context(|| format!("cannot open `{name}`"))?;
+    read(source).map_err(|problems| anyhow::anyhow!("`{name}` has problems:\n  {problems}"))
+}
+
+/// The times between two neighbouring samples, rising.
+pub(super) fn distances<T>(samples: &[(Timestamp, T)]) -> Vec<Span> {
+    let mut distances: Vec<Span> =
+        samples.iter().zip(samples.iter().skip(1)).map(|((a, _), (b, _))| b.since(*a)).collect();
+    distances.sort_unstable();
+    distances
+}
+
+/// The median of such times; `None` when there is none.
+pub(super) fn usual(distances: &[Span]) -> Option<Span> {
+    distances.get(distances.len() / 2).copied()
+}
+
+/// What [`read_file`] finds in a file.
 ///
 /// # Errors
 /// [`Problems`] with the line of each, and a remedy.
-pub(in crate::cli) fn read(source: impl Read) -> Result<Vec<(Timestamp, f64)>, Problems> {
+fn read(source: impl Read) -> Result<Vec<(Timestamp, f64)>, Problems> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(source);
     let mut rows = Rows::default();
