@@ -3,15 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-fn directory(test: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dev-{test}"));
-    drop(fs::remove_dir_all(&dir));
-    fs::create_dir_all(&dir).unwrap();
-    dir
-}
+use crate::scratch;
 
 fn dev(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_foresail")).current_dir(dir).arg("dev").args(arguments).output().unwrap()
@@ -19,7 +14,7 @@ fn dev(dir: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 fn the_shipped_model_is_what_its_recipe_gives() {
-    let dir = directory("train");
+    let dir = scratch("dev-train");
     let made = dev(&dir, &["synthesise", "series"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let trained = dev(&dir, &["train", "series", "--out", "global.json"]);
@@ -33,7 +28,7 @@ fn the_shipped_model_is_what_its_recipe_gives() {
 
 #[test]
 fn a_directory_without_series_is_refused_with_a_remedy() {
-    let dir = directory("empty");
+    let dir = scratch("dev-empty");
     let trained = dev(&dir, &["train", "."]);
     assert!(!trained.status.success());
     let said = String::from_utf8_lossy(&trained.stderr);
@@ -43,7 +38,7 @@ fn a_directory_without_series_is_refused_with_a_remedy() {
 
 #[test]
 fn a_damaged_model_is_refused_with_a_remedy() {
-    let dir = directory("damaged");
+    let dir = scratch("dev-damaged");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/global.json");
     let text = fs::read_to_string(shipped).unwrap().replacen("0.8", "0.9", 1);
     fs::write(dir.join("model.json"), text).unwrap();

@@ -3,20 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::scratch;
+
 /// 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
-
-fn directory(test: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("forecast-{test}"));
-    drop(fs::remove_dir_all(&dir));
-    fs::create_dir_all(&dir).unwrap();
-    dir
-}
 
 /// Demand of the `i`th five minutes, a daily wave with a ripple; an hour of the second day is missing.
 fn demand(i: i64) -> Option<f64> {
@@ -51,7 +46,7 @@ fn printed(dir: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn json_of_a_csv_is_the_answer_of_the_line_protocol_and_the_table_has_its_numbers() {
-    let dir = directory("json");
+    let dir = scratch("forecast-json");
     fs::write(dir.join("trace.csv"), trace(true)).unwrap();
     let asked = [
         "--csv",
@@ -99,7 +94,7 @@ fn json_of_a_csv_is_the_answer_of_the_line_protocol_and_the_table_has_its_number
 
 #[test]
 fn a_drawing_has_the_history_the_band_and_sentences_in_80_columns_where_there_is_no_terminal() {
-    let dir = directory("plot");
+    let dir = scratch("forecast-plot");
     fs::write(dir.join("trace.csv"), trace(true)).unwrap();
     let text = printed(&dir, &["--csv", "trace.csv", "--horizon", "2h", "--plot"]);
     let (drawing, sentences) = text.split_once("\n\n").unwrap();
@@ -125,7 +120,7 @@ fn a_drawing_has_the_history_the_band_and_sentences_in_80_columns_where_there_is
 
 #[test]
 fn a_page_holds_the_forecast_and_names_no_address() {
-    let dir = directory("page");
+    let dir = scratch("forecast-page");
     fs::write(dir.join("trace.csv"), trace(true)).unwrap();
     let text = printed(&dir, &["--csv", "trace.csv", "--html", "forecast.html"]);
     assert!(text.starts_with("Forecast: over the 1h"), "{text}");
@@ -140,7 +135,7 @@ fn a_page_holds_the_forecast_and_names_no_address() {
 
 #[test]
 fn a_bad_csv_is_refused_with_every_line_and_a_remedy() {
-    let dir = directory("bad");
+    let dir = scratch("forecast-bad");
     let cases = [
         (
             "2026-01-01T00:00:00Z,1\n2026-01-01T00:00:00Z,2\n2026-01-01T00:01:00Z,-1\n",
@@ -170,7 +165,7 @@ fn a_bad_csv_is_refused_with_every_line_and_a_remedy() {
 
 #[test]
 fn options_that_say_nothing_are_usage_errors() {
-    let dir = directory("usage");
+    let dir = scratch("forecast-usage");
     fs::write(dir.join("trace.csv"), trace(true)).unwrap();
     for (arguments, expected) in [
         (&["--plot"][..], "--csv <FILE>"),
@@ -211,7 +206,7 @@ fn example(arguments: &[&Path]) -> Output {
 
 #[test]
 fn the_example_prints_the_next_hour_of_a_seeded_series_and_of_a_csv() {
-    let dir = directory("example");
+    let dir = scratch("forecast-example");
     let output = example(&[]);
     assert!(output.status.success(), "{}", said(&output));
     let text = String::from_utf8(output.stdout).unwrap();

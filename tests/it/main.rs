@@ -9,3 +9,14 @@ mod manifests;
 mod parity;
 mod plan;
 mod sandbox;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// An empty directory for one test.
+fn scratch(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(&dir).expect("a directory can be made where cargo builds");
+    dir
+}

@@ -14,6 +14,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::scratch;
+
 const MANIFEST: &str = r#"
 apiVersion: foresail.dev/v1alpha1
 kind: PredictiveAutoscaler
@@ -34,9 +36,7 @@ const START: i64 = 1_767_225_600;
 
 /// A directory of its own for each test, with the manifest in it.
 fn directory(test: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plan-{test}"));
-    drop(fs::remove_dir_all(&dir));
-    fs::create_dir_all(&dir).unwrap();
+    let dir = scratch(&format!("plan-{test}"));
     fs::write(dir.join("checkout.yaml"), MANIFEST).unwrap();
     dir
 }
