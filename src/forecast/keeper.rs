@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_first_fit_earns_trust_at_once_and_takes_none() {
-        let measured = |skill| Trust { skill, decisions: 100, knows: skill };
+        let measured = |skill| Trust { skill, decisions: 100, certainty: 9.0 };
         let earned = Judgement::FirstFit(measured(0.1)).after(TrustState::default());
         assert!(earned.trusted);
         assert!(Judgement::FirstFit(measured(-0.5)).after(earned).trusted, "kept over a restart");

@@ -1,9 +1,18 @@
-//! Whether a forecast may decide: what its decisions would have cost, against those of simple rivals (DESIGN 12).
+//! Whether a forecast may decide: what its decisions would have cost, against those of simple rivals (DESIGN 12), and
+//! whether it knows what is to come at all.
 //!
 //! All decisions of the last week are judged at the lead: the forecast's, the reactive rival's from the newest sample,
-//! the seasonal one's from yesterday's. At first they are replayed, with experts that were fitted before the half week
-//! they are judged on; until the next refit those of the model in use are judged as their outcomes come in, so that an
-//! hour costs an hour's decisions. Steps are judged one by one where the series still knows them, else block by block.
+//! the seasonal one's from yesterday's. The forecast is judged by the cheaper of two capacities: the one for the
+//! objective, and the one of least cost. A rival with room to spare beats any that leaves just the allowed share
+//! unserved where missing replicas are priced so that the two cost the same, even one that foresees everything.
+//!
+//! What it knows is judged at the lead and an hour ahead, where a season shows that minutes hide: its median is to be
+//! nearer than the newest demand and the mean of the last day by more than chance (Diebold and Mariano 1995, on means
+//! of four hours). Noise and random walks never are.
+//!
+//! At first decisions are replayed, with experts that were fitted before the half week they are judged on; until the
+//! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
+//! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
 use std::collections::VecDeque;
 
@@ -44,9 +53,11 @@ const GAIN: f64 = 0.02;
 /// Skill under which trust is lost at once.
 const LOSE: f64 = -0.02;
 
-/// By how much a forecast that knows nothing may seem nearer than the present or the mean, by chance: white noise and
-/// random walks stay within 1 % of their better one over a week, so that 3 % leave them clearly below [`LOSE`].
-const NOISE: f64 = 0.03;
+/// Under so many standard errors it is taken to know nothing.
+const IGNORANT: f64 = 0.5;
+
+/// The skill of a forecast that knows nothing, at most: clearly below [`LOSE`].
+const NO_SKILL: f64 = -0.03;
 
 /// A missing replica never counts more than this many idle ones.
 const MISSING_WEIGHT_MAX: f64 = 1000.0;
@@ -67,17 +78,26 @@ pub struct TrustQuestion {
 /// How well the forecast decided.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
-    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; never more than
-    /// `knows`.
+    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; at most -.03 when
+    /// `certainty` is under .5, and 0 when it is under 2.
     pub skill: f64,
-    /// `1 - 1.03 error / error of the better of the newest demand and the mean of the last day`: at most 0 for noise.
-    pub knows: f64,
+    /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
+    /// at the lead or an hour ahead, whichever is more.
+    pub certainty: f64,
     /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,
 }
 
 impl Trust {
-    pub(super) const UNMEASURED: Self = Self { skill: 0.0, knows: 0.0, decisions: 0 };
+    pub(super) const UNMEASURED: Self = Self { skill: 0.0, certainty: 0.0, decisions: 0 };
+
+    /// Standard errors by which a forecast is to be nearer than the naive ones to gain trust.
+    pub const SURE: f64 = 2.0;
+
+    /// Whether it knows more than chance gives.
+    pub fn is_sure(self) -> bool {
+        self.certainty >= Self::SURE
+    }
 
     /// The skill, if any was measured.
     pub fn measured(self) -> Option<f64> {
@@ -126,19 +146,34 @@ pub(super) struct Ledger {
 struct Costs {
     /// Which span since the epoch.
     span: i64,
-    /// Of the forecast, the reactive and the seasonal rival, in replica-steps.
-    sums: [f32; 3],
-    /// Absolute errors of the forecast's median, the newest demand and the mean of the last day.
-    errors: [f32; 3],
+    /// Of the forecast's capacity for the objective, of its capacity of least cost, of the reactive and the seasonal
+    /// rival, in replica-steps.
+    sums: [f32; 4],
+    /// Absolute errors of the forecast's median, the newest demand and the mean of the last day: at the lead, and an
+    /// hour ahead.
+    errors: [[f32; 3]; 2],
     decisions: f32,
 }
 
-/// One decision and what came of it, in demand.
-struct Outcome {
-    /// What each policy wanted: the forecast's capacity, the newest demand, yesterday's.
-    wanted: [f64; 3],
-    /// The forecast's median, the newest demand, the mean of the last day.
-    said: [f64; 3],
+/// How far ahead a block is judged.
+#[derive(Clone, Copy)]
+enum Ahead {
+    /// At the lead: what it would have decided, and what it knew.
+    Lead,
+    /// An hour: what it knew.
+    Hour,
+}
+
+/// What a past block is judged with.
+struct Past<'a> {
+    series: &'a Series,
+    material: &'a Material<'a>,
+    model: &'a Model,
+}
+
+/// What was wanted or said of a demand, and what came of it.
+struct Outcome<const N: usize> {
+    said: [f64; N],
     actual: f64,
     /// Steps that it stands for.
     steps: f64,
@@ -171,9 +206,13 @@ impl Ledger {
         let (levels, blocking) = (&material.levels, series.blocking());
         let steps = ahead(series, &self.question);
         let day = levels.day();
-        let blocks = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() - 1);
-        let blocks = blocks.div_euclid(blocking.factor()).clamp(1, day);
-        let mut knots = vec![1, blocks, blocks + 1];
+        let blocks = |steps: usize| {
+            let steps = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() - 1);
+            steps.div_euclid(blocking.factor()).clamp(1, day)
+        };
+        let (blocks, far) = (blocks(steps), blocks(foresight(series, &self.question)));
+        let mut knots = vec![1, blocks, blocks + 1, far, far + 1];
+        knots.sort_unstable();
         knots.dedup();
         let mut fitted = Model::of_material(material, (from, &knots), model.shape, &model.global);
         fitted.bound = model.bound;
@@ -189,10 +228,13 @@ impl Ledger {
             levels.position_of(blocking.block_of(first) + 1)
         };
         let stride = ((to - from) / DECISIONS_MAX).max(1);
-        let mut target = from + blocks + 1;
-        while target < fine.min(to + 1) {
-            self.add_block(series, material, &fitted, (target - blocks, blocks, stride * blocking.factor()));
-            target += stride;
+        let past = Past { series, material, model: &fitted };
+        for (ahead, horizon) in [(blocks, Ahead::Lead), (far, Ahead::Hour)] {
+            let mut target = from + ahead + 1;
+            while target < fine.min(to + 1) {
+                self.add_block(&past, (target - ahead, ahead, stride * blocking.factor()), horizon);
+                target += stride;
+            }
         }
         let sight = Sight { model: &fitted, ..sight };
         let first = blocking.first_slot(levels.block_at((from + 1).max(fine)));
@@ -219,52 +261,73 @@ impl Ledger {
 
     /// The skill over the last seven days.
     pub(super) fn verdict(&self) -> Trust {
-        let (mut sums, mut errors) = ([0.0; 3], [0.0; 3]);
+        let mut sums = [0.0; 4];
         let mut decisions = 0.0;
         for costs in &self.spans {
-            for (sum, cost) in sums.iter_mut().zip(costs.sums).chain(errors.iter_mut().zip(costs.errors)) {
+            for (sum, cost) in sums.iter_mut().zip(costs.sums) {
                 *sum += f64::from(cost);
             }
             decisions += f64::from(costs.decisions);
         }
-        let [cost, reactive, seasonal] = sums;
-        let [error, present, level] = errors;
-        let (cheapest, nearest) = (reactive.min(seasonal), present.min(level));
+        let [for_objective, least, reactive, seasonal] = sums;
+        let (cost, rival) = (for_objective.min(least), reactive.min(seasonal));
         let decisions = count(decisions);
-        if cheapest <= 0.0 || decisions < DECISIONS_MIN {
+        if rival <= 0.0 || decisions < DECISIONS_MIN {
             return Trust::UNMEASURED;
         }
-        let knows = 1.0 - if nearest > 0.0 { (1.0 + NOISE) * error / nearest } else { 1.0 };
-        Trust { skill: (1.0 - cost / cheapest).min(knows), knows, decisions }
+        let certainty = self.certainty(|[lead, _]| lead).max(self.certainty(|[_, hour]| hour));
+        let most = match certainty {
+            c if c < IGNORANT => NO_SKILL,
+            c if c < Trust::SURE => 0.0,
+            _ => 1.0,
+        };
+        Trust { skill: (1.0 - cost / rival).min(most), certainty, decisions }
+    }
+
+    /// Standard errors by which the median is nearer than both naive forecasts. Errors of neighbouring steps belong
+    /// together, so that spans of four hours are compared, not steps.
+    fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
+        let n = float(self.spans.len().max(2));
+        let against = |naive: fn(&[f32; 3]) -> f32| {
+            let nearer = || {
+                self.spans.iter().map(|costs| {
+                    let errors = of(&costs.errors);
+                    let [own, ..] = errors;
+                    f64::from(naive(errors) - own)
+                })
+            };
+            let mean = nearer().sum::<f64>() / n;
+            let variance = nearer().map(|by| (by - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            if variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
+        };
+        against(|[_, present, _]| *present).min(against(|[.., level]| *level))
     }
 
     /// The decision for the slot `target`, `steps` before it.
     fn add_step(&mut self, sight: Sight<'_>, target: Slot, steps: usize, stride: usize) {
         let Sight { series, clock, .. } = sight;
-        let origin = target - Slot::try_from(steps).unwrap_or(0);
-        let Sample::Value(actual) = series.sample(target) else { return };
-        let Some(now) = series.sample(origin).reading() else { return };
-        let Some(view) = View::new(sight, origin) else { return };
-        let Some(quantiles) = view.steps(steps, steps).pop() else { return };
-        let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(now);
-        let outcome = Outcome {
-            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
-            said: [quantiles.at(0.5).get(), now, view.level()],
-            actual,
-            steps: float(stride),
-        };
-        self.add(series, target, &outcome);
+        let Some(step) = Step::before(sight, target, steps) else { return };
+        let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(step.now);
+        let Step { quantiles, now, level, actual } = step;
+        let steps = float(stride);
+        let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
+        self.add_decision(series, target, &wanted);
+        let median = quantiles.at(0.5).get();
+        self.add_errors(series, target, &Outcome { said: [median, now, level], actual, steps }, Ahead::Lead);
+        let Some(early) = Step::before(sight, target, foresight(series, &self.question)) else { return };
+        let said = [early.quantiles.at(0.5).get(), early.now, early.level];
+        self.add_errors(series, target, &Outcome { said, actual, steps }, Ahead::Hour);
     }
 
-    /// The decision for a whole block, from another: of the (position of the origin, blocks ahead, steps it stands
+    /// What was foreseen of a whole block from another: of the (position of the origin, blocks ahead, steps it stands
     /// for).
     fn add_block(
         &mut self,
-        series: &Series,
-        material: &Material<'_>,
-        model: &Model,
+        past: &Past<'_>,
         (position, ahead, steps): (Position, Position, Position),
+        horizon: Ahead,
     ) {
+        let Past { series, material, model } = *past;
         let levels = &material.levels;
         let Some(origin) = material.origin(position, model.rung) else { return };
         let Some(lesson) = material.lesson(position, &origin, ahead, model.rung) else { return };
@@ -272,45 +335,95 @@ impl Ledger {
         let scale = material.scale;
         let raw = knot.quantiles(&lesson.rows).map(|q| (q * scale).min(model.bound));
         let Some(quantiles) = Quantiles::new(raw) else { return };
+        let target = series.blocking().last_slot(levels.block_at(position + ahead));
+        let (actual, steps) = (lesson.actual() * scale, ratio(steps, 1));
         let now = levels.reading(position).unwrap_or(0.0) * scale;
-        let yesterday =
-            levels.value(levels.days_before(position + ahead, 1)).map_or(now, |level| level * scale);
-        let outcome = Outcome {
-            wanted: [quantiles.capacity_for_unserved(self.question.unserved), now, yesterday],
-            said: [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale],
-            actual: lesson.actual() * scale,
-            steps: ratio(steps, 1),
-        };
-        self.add(series, series.blocking().last_slot(levels.block_at(position + ahead)), &outcome);
+        if matches!(horizon, Ahead::Lead) {
+            let yesterday = levels.value(levels.days_before(position + ahead, 1));
+            let yesterday = yesterday.map_or(now, |level| level * scale);
+            let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
+            self.add_decision(series, target, &wanted);
+        }
+        let said = [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale];
+        self.add_errors(series, target, &Outcome { said, actual, steps }, horizon);
     }
 
-    fn add(&mut self, series: &Series, target: Slot, outcome: &Outcome) {
-        let Outcome { wanted: [forecast, now, yesterday], said, actual, steps } = outcome;
-        let TrustQuestion { capacity, unserved, utilization, lead: _ } = self.question;
-        let (capacity, headroom) = (capacity.get(), utilization.get().max(0.01));
-        let missing_weight = missing_weight(unserved);
-        let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
-        if self.spans.back().is_none_or(|last| last.span != span) {
-            let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
-            self.spans.push_back(Costs { span, sums: [0.0; 3], errors: [0.0; 3], decisions: 0.0 });
-            self.spans.retain(|costs| costs.span > oldest);
-        }
-        let Some(costs) = self.spans.back_mut() else { return };
-        for (sum, wanted) in costs.sums.iter_mut().zip([*forecast, now / headroom, yesterday / headroom]) {
+    /// What is wanted, in demand: by the forecast for the objective and at least cost, by the newest demand and by
+    /// yesterday's with the rivals' headroom.
+    fn capacities(&self, quantiles: &Quantiles, now: f64, yesterday: f64) -> [f64; 4] {
+        let headroom = self.question.utilization.get().max(0.01);
+        // One more replica costs as much as it is expected to save at this quantile: the newsvendor's fraction.
+        let least = 1.0 - 1.0 / missing_weight(self.question.unserved).max(1.0);
+        let for_objective = quantiles.capacity_for_unserved(self.question.unserved);
+        [for_objective, quantiles.at(least).get(), now / headroom, yesterday / headroom]
+    }
+
+    fn add_decision(&mut self, series: &Series, target: Slot, outcome: &Outcome<4>) {
+        let capacity = self.question.capacity.get();
+        let missing_weight = missing_weight(self.question.unserved);
+        let Outcome { said, actual, steps } = outcome;
+        let Some(costs) = self.costs_at(series, target) else { return };
+        for (sum, wanted) in costs.sums.iter_mut().zip(said) {
             let replicas = replicas_ceil(wanted / capacity).as_f64();
             let missing = (actual / capacity - replicas).max(0.0);
             *sum += short(steps * (replicas + missing_weight * missing));
         }
-        for (sum, said) in costs.errors.iter_mut().zip(said) {
+        costs.decisions += 1.0;
+    }
+
+    fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Ahead) {
+        let Outcome { said, actual, steps } = outcome;
+        let Some(costs) = self.costs_at(series, target) else { return };
+        let [at_lead, at_hour] = &mut costs.errors;
+        let errors = match horizon {
+            Ahead::Lead => at_lead,
+            Ahead::Hour => at_hour,
+        };
+        for (sum, said) in errors.iter_mut().zip(said) {
             *sum += short(steps * (said - actual).abs());
         }
-        costs.decisions += 1.0;
+    }
+
+    /// The costs of the span that `target` is in; those older than a week are forgotten.
+    fn costs_at(&mut self, series: &Series, target: Slot) -> Option<&mut Costs> {
+        let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
+        if self.spans.back().is_none_or(|last| last.span < span) {
+            let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
+            self.spans.push_back(Costs { span, sums: [0.0; 4], errors: [[0.0; 3]; 2], decisions: 0.0 });
+            self.spans.retain(|costs| costs.span > oldest);
+        }
+        self.spans.iter_mut().rev().find(|costs| costs.span <= span)
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.spans.capacity() * size_of::<Costs>()
     }
+}
+
+/// One step as it was foreseen.
+struct Step {
+    quantiles: Quantiles,
+    /// The newest demand at the origin, and the mean of the day before it.
+    now: f64,
+    level: f64,
+    actual: f64,
+}
+
+impl Step {
+    /// What was foreseen of the slot `target`, `steps` before it. `None` where either is absent.
+    fn before(sight: Sight<'_>, target: Slot, steps: usize) -> Option<Self> {
+        let origin = target - Slot::try_from(steps).ok()?;
+        let Sample::Value(actual) = sight.series.sample(target) else { return None };
+        let now = sight.series.sample(origin).reading()?;
+        let view = View::new(sight, origin)?;
+        Some(Self { quantiles: view.steps(steps, steps).pop()?, now, level: view.level(), actual })
+    }
+}
+
+/// Steps ahead at which it shows what a forecast knows: an hour, or the decision's where that is longer.
+fn foresight(series: &Series, question: &TrustQuestion) -> usize {
+    series.step().steps_covering(Span::from_minutes(60)).max(ahead(series, question))
 }
 
 /// Steps from the newest sample to the one that a replica asked for now serves: it arrives a step after that sample,

@@ -52,7 +52,7 @@ fn outlook(name: &str, history: &[Option<f64>], medians: &[f64], check: impl FnO
         history,
         forecast: &forecast,
         summary: &summary(Ladder::Daily),
-        trust: Trust { skill: 0.123, knows: 0.4, decisions: 860 },
+        trust: Trust { skill: 0.123, certainty: 12.0, decisions: 860 },
         question: &question(),
     });
 }
@@ -102,13 +102,15 @@ fn sentences_say_where_the_forecast_comes_from_and_what_it_is_worth() {
         let of = |outlook: &Outlook<'_>, about: &str| {
             sentences(outlook).into_iter().find(|sentence| sentence.about == about).unwrap().text
         };
-        let trust = |skill, knows, decisions| {
-            of(&Outlook { trust: Trust { skill, knows, decisions }, ..*outlook }, "Trust")
+        let trust = |skill, certainty, decisions| {
+            of(&Outlook { trust: Trust { skill, certainty, decisions }, ..*outlook }, "Trust")
         };
         assert!(trust(0.0, 0.0, 0).starts_with("not measured"));
-        assert!(trust(-0.5, 0.1, 90).contains("not trusted") && trust(-0.5, 0.1, 90).contains("50.0 % more"));
-        assert!(trust(-0.04, -0.04, 90).contains("4.00 % further from what came"));
-        assert!(trust(0.01, 0.01, 90).contains("is 1.00 % nearer"));
+        assert!(trust(-0.5, 7.0, 90).contains("not trusted") && trust(-0.5, 7.0, 90).contains("50.0 % more"));
+        assert!(
+            trust(-0.03, -0.4, 90).contains("by more than chance: by -0.4 standard errors, and 2 earn trust")
+        );
+        assert!(trust(0.01, 4.0, 90).contains("1.00 % less"));
         let [cold, weekly] = [Ladder::ColdStart, Ladder::Weekly].map(summary);
         let ladder = |summary| of(&Outlook { summary, ..*outlook }, "Ladder");
         assert!(

@@ -2,7 +2,7 @@
 
 use super::{Outlook, figure};
 use crate::calendar::rfc3339;
-use crate::forecast::{ExpertShare, Ladder, TrustState};
+use crate::forecast::{ExpertShare, Ladder, Trust, TrustState};
 use crate::report::percent;
 use crate::units::Span;
 
@@ -123,29 +123,26 @@ fn trust(outlook: &Outlook<'_>) -> String {
     } else {
         "not trusted, so Foresail would scale reactively"
     };
-    if trust.skill < trust.knows {
-        let cost = if trust.skill >= 0.0 {
-            format!("{} less", percent(trust.skill))
-        } else {
-            format!("{} more", percent(-trust.skill))
-        };
-        format!(
-            "{verdict}. Asking for replicas by it {} ahead would have cost {cost} than the better of reacting at {} \
-             and repeating yesterday, with {} unserved as objective ({} decisions).",
-            outlook.question.lead, outlook.question.utilization, outlook.question.unserved, trust.decisions,
-        )
-    } else {
-        let nearer = if trust.knows >= 0.0 {
-            format!("{} nearer to what came than", percent(trust.knows))
-        } else {
-            format!("{} further from what came than", percent(-trust.knows))
-        };
-        format!(
-            "{verdict}. {} ahead its median is {nearer} the better of the present and the last day's mean, less what \
-             luck gives ({} decisions).",
-            outlook.question.lead, trust.decisions,
-        )
+    if !trust.is_sure() {
+        return format!(
+            "{verdict}. {} and an hour ahead its median is not nearer to what came than the present and the last day's \
+             mean by more than chance: by {:.1} standard errors, and {:.0} earn trust ({} decisions).",
+            outlook.question.lead,
+            trust.certainty,
+            Trust::SURE,
+            trust.decisions,
+        );
     }
+    let cost = if trust.skill >= 0.0 {
+        format!("{} less", percent(trust.skill))
+    } else {
+        format!("{} more", percent(-trust.skill))
+    };
+    format!(
+        "{verdict}. Asking for replicas by it {} ahead would have cost {cost} than the better of reacting at {} and \
+         repeating yesterday, with {} unserved as objective ({} decisions).",
+        outlook.question.lead, outlook.question.utilization, outlook.question.unserved, trust.decisions,
+    )
 }
 
 fn ladder(outlook: &Outlook<'_>) -> String {
