@@ -5,6 +5,7 @@ pub mod crds;
 mod decisions;
 pub mod demo;
 pub mod dev;
+pub mod explain;
 pub mod forecast;
 mod manifest;
 pub mod operator;
@@ -37,6 +38,8 @@ enum Command {
     /// For who works on Foresail itself.
     #[command(subcommand)]
     Dev(dev::DevCommand),
+    /// Why so many replicas: inputs, candidates, limits in their order, and what would have led to another answer.
+    Explain(explain::ExplainArgs),
     /// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
     Forecast(forecast::ForecastArgs),
     /// Run the operator in a cluster.
@@ -80,6 +83,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Crds(args) => crds::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Dev(command) => dev::run(command),
+        Command::Explain(args) => explain::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),

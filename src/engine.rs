@@ -2,9 +2,11 @@
 
 pub mod foresight;
 mod memory;
+mod relaxed;
 mod shadow;
 
 pub use memory::{Intent, Memory};
+pub use relaxed::{Alternative, Relaxed, Turn, alternatives, turns};
 pub use shadow::Shadow;
 
 use std::borrow::Cow;
