@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dev;
 pub mod explain;
 pub mod forecast;
+pub mod incident;
 mod manifest;
 pub mod operator;
 pub mod plan;
@@ -42,6 +43,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
     Forecast(forecast::ForecastArgs),
+    /// Bundle what was decided within a time, with its demand and what an HPA would have done, for a review.
+    Incident(incident::IncidentArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
     /// Replay a policy on a history, beside other policies.
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dev(command) => dev::run(command),
         Command::Explain(args) => explain::run(args),
         Command::Forecast(args) => forecast::run(args),
+        Command::Incident(args) => incident::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Replay(args) => replay::run(args),
