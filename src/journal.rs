@@ -42,7 +42,7 @@ pub struct Record {
     pub namespace: String,
     /// The autoscaler's name.
     pub name: String,
-    /// What became of the decision: `written`, `unchanged`, `conflict` and so on, as in the operator's metrics.
+    /// What became of the decision: `written`, `unchanged`, `refused` and so on, as in the operator's metrics.
     pub outcome: String,
     /// The policy as it held.
     pub policy: Policy,
