@@ -2,17 +2,23 @@
 
 pub mod check;
 pub mod crds;
+mod decisions;
 pub mod demo;
 pub mod dev;
+pub mod explain;
 pub mod forecast;
+pub mod incident;
 mod manifest;
 pub mod operator;
 pub mod plan;
+pub mod replay;
 mod samples;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A predictive autoscaler for Kubernetes.
 #[derive(Debug, Parser)]
@@ -33,12 +39,18 @@ enum Command {
     /// For who works on Foresail itself.
     #[command(subcommand)]
     Dev(dev::DevCommand),
+    /// Why so many replicas: inputs, candidates, limits in their order, and what would have led to another answer.
+    Explain(explain::ExplainArgs),
     /// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
     Forecast(forecast::ForecastArgs),
+    /// Bundle what was decided within a time, with its demand and what an HPA would have done, for a review.
+    Incident(incident::IncidentArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
     /// Replay a policy on a history, beside other policies.
     Plan(plan::PlanArgs),
+    /// Derive every decision of a decision log again, or compare with what this version decides.
+    Replay(replay::ReplayArgs),
 }
 
 /// How to print an answer.
@@ -48,6 +60,19 @@ pub enum Output {
     Table,
     /// One JSON object, for programs.
     Json,
+}
+
+/// Reads the command line. Called by the name `kubectl-foresail`, as kubectl calls a plugin, it speaks of itself as
+/// `kubectl foresail`.
+pub fn parse() -> Cli {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let called = arguments.first().map(Path::new).and_then(Path::file_stem);
+    let mut command = Cli::command();
+    if called.is_some_and(|name| name == "kubectl-foresail") {
+        command = command.bin_name("kubectl foresail");
+    }
+    let matches = command.get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs the command.
@@ -61,9 +86,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Crds(args) => crds::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Dev(command) => dev::run(command),
+        Command::Explain(args) => explain::run(args),
         Command::Forecast(args) => forecast::run(args),
+        Command::Incident(args) => incident::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Replay(args) => replay::run(args),
     }
 }
 

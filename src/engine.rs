@@ -2,12 +2,16 @@
 
 pub mod foresight;
 mod memory;
+mod relaxed;
 mod shadow;
 
 pub use memory::{Intent, Memory};
+pub use relaxed::{Alternative, Relaxed, Turn, alternatives, turns};
 pub use shadow::Shadow;
 
 use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::decide::{
     self, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
@@ -33,7 +37,7 @@ pub struct Observation<'a> {
 }
 
 /// The HPA whose `minReplicas` is moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HpaFloor {
     /// Its own `minReplicas`, before anything was raised.
     pub original: Replicas,
@@ -157,4 +161,4 @@ pub fn last_change(memory: &Memory) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

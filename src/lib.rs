@@ -24,6 +24,7 @@
 //! | [`policy`] | the validated form of the custom resources |
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
+//! | [`journal`] | the decision log: what a decision was made of, and the decision derived again |
 //! | [`plan`] | policies replayed on a history, side by side |
 //!
 //! Behind feature `operator`: [`report`] (a plan as table, files and page), [`api`] (custom resources), [`metrics`] (Prometheus to evidence),
@@ -40,6 +41,7 @@ pub mod decide;
 pub mod edge;
 pub mod engine;
 pub mod forecast;
+pub mod journal;
 #[cfg(feature = "operator")]
 pub mod metrics;
 #[cfg(feature = "operator")]

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use foresail::cli::{self, Cli};
+use foresail::cli;
 
 fn main() -> ExitCode {
     cli::install_crypto();
-    match cli::run(Cli::parse()) {
+    match cli::run(cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             cli::report(&error);

@@ -15,6 +15,7 @@
 //! | [`restore`] | all of them at once, before the operator is removed |
 //! | [`sources`], [`checkpoint`] | MetricSource to pool; what forecasters keep |
 //! | [`status`], [`report`] | what people are told |
+//! | [`recorder`] | what goes to the decision log |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 
 pub mod acts;
@@ -29,6 +30,7 @@ pub mod health;
 pub mod lease;
 pub mod pace;
 pub mod protocol;
+pub mod recorder;
 pub mod report;
 pub mod restore;
 pub mod signal;
@@ -52,6 +54,7 @@ use actuate::Targets;
 use lease::{Elector, LeaseSettings};
 
 use crate::metrics::SourcePool;
+use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::events;
 use crate::telemetry::metrics::Metrics;
 
@@ -72,6 +75,8 @@ pub struct Outside {
     pub pool: SourcePool,
     /// Where the probes are served; nowhere when `None`.
     pub listener: Option<TcpListener>,
+    /// Where decisions are logged.
+    pub decisions: DecisionLog,
 }
 
 /// Runs the operator until `stop`: no write begins after it, the Lease is released, the probes answer to the end.
@@ -79,7 +84,7 @@ pub struct Outside {
 /// # Errors
 /// When the probes cannot be served.
 pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) -> std::io::Result<()> {
-    let Outside { client, clock, pool, listener } = outside;
+    let Outside { client, clock, pool, listener, decisions } = outside;
     let (metrics, registry) = Metrics::register();
     let (sink, publisher) = events::channel(client.clone(), &settings.identity, Arc::clone(&clock), &metrics);
     let lease = LeaseSettings {
@@ -110,6 +115,7 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         sources: watching.sources,
         metrics: Arc::new(metrics),
         events: sink,
+        decisions,
         settings,
     });
     tracing::info!(interval = %ctx.settings.interval, identity = ctx.settings.identity, "the operator starts");

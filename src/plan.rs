@@ -22,6 +22,7 @@ pub use course::{Course, Figures, Stood};
 pub use foresight::{Day, Issued, days, foresee};
 pub use gate::{Gate, GateError, Verdict};
 pub use grid::Grid;
+pub use hpa::of_scenario as hpa_course;
 pub use replay::{Foreseen, Replay};
 pub use scenario::{History, Scenario, ScenarioError, hpa_at, replayed, unpredicted};
 

@@ -2,12 +2,15 @@
 //!
 //! `api` turns the wire form into this form, or reports every field that is wrong; everything below may rely on it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::{
     CapacityPerReplica, Money, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step, Timestamp,
 };
 
 /// Everything that a tick needs to know of a `PredictiveAutoscaler`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// What may be done with a decision.
     pub mode: Mode,
@@ -46,7 +49,7 @@ pub struct Policy {
 }
 
 /// What may be done with a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// Decide and record; change nothing.
     DryRun,
@@ -68,7 +71,8 @@ impl Mode {
 }
 
 /// No writes until a date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pause {
     /// When it ends by itself.
     pub until: Timestamp,
@@ -79,7 +83,8 @@ pub struct Pause {
 }
 
 /// One signal of demand.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MetricRule {
     /// Its name, unique within the policy.
     pub name: String,
@@ -92,7 +97,7 @@ pub struct MetricRule {
 }
 
 /// Where a metric's capacity per replica comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CapacityRule {
     /// `capacityPerReplica`.
     Stated(CapacityPerReplica),
@@ -101,7 +106,8 @@ pub enum CapacityRule {
 }
 
 /// The headroom of the reactive answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReactiveRule {
     /// Target utilisation of the reactive answer.
     pub average_utilization: Share,
@@ -110,7 +116,8 @@ pub struct ReactiveRule {
 }
 
 /// One value for raises and one for releases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PerDirection<T> {
     /// For increases.
     pub up: T,
@@ -119,7 +126,8 @@ pub struct PerDirection<T> {
 }
 
 /// The HPA's `behavior`, with its defaults filled in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Behavior {
     /// `scaleUp`.
     pub up: ScalingRules,
@@ -128,7 +136,8 @@ pub struct Behavior {
 }
 
 /// The HPA's `HPAScalingRules` for one direction.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScalingRules {
     /// `stabilizationWindowSeconds`, at most an hour.
     pub window: Span,
@@ -141,7 +150,7 @@ pub struct ScalingRules {
 }
 
 /// Which rate policy binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SelectPolicy {
     /// The one that allows the largest change.
     Max,
@@ -152,7 +161,8 @@ pub enum SelectPolicy {
 }
 
 /// At most this much change within a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RatePolicy {
     /// How much.
     pub amount: RateAmount,
@@ -161,7 +171,7 @@ pub struct RatePolicy {
 }
 
 /// The size of an allowed change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RateAmount {
     /// That many replicas.
     Pods(u32),
@@ -195,7 +205,8 @@ impl Behavior {
 }
 
 /// Dead bands in replicas and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Thresholds {
     /// A smaller change is not made.
     pub min_step: Replicas,
@@ -204,7 +215,8 @@ pub struct Thresholds {
 }
 
 /// What a replica costs, and how much an hour may cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SpendRule {
     /// Price of one replica for one hour.
     pub price: PricePerReplicaHour,
@@ -215,7 +227,8 @@ pub struct SpendRule {
 }
 
 /// What happens when evidence stays absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Fallback {
     /// After this long.
     pub after_absent_for: Span,
@@ -224,7 +237,7 @@ pub struct Fallback {
 }
 
 /// Where decisions are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actuation {
     /// The target's `/scale`.
     Scale,

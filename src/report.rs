@@ -1,8 +1,9 @@
 //! A plan as people and programs read it: a table, `plan.json`, `decisions.csv` and a page that needs nothing else. And
-//! one forecast ([`outlook`]).
+//! one forecast ([`outlook`]), one decision ([`explanation`]).
 
 mod chart;
 mod decisions;
+pub mod explanation;
 mod json;
 pub mod outlook;
 mod page;

@@ -7,11 +7,13 @@ mod duration;
 mod money;
 mod quantity;
 mod spread;
+mod stored;
 
 pub use duration::{Span, SpanError};
 pub use money::{Money, MoneyError, PricePerReplicaHour};
 pub use quantity::{QuantityError, parse_quantity};
 pub use spread::offset_of;
+pub use stored::any_float;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,8 +101,8 @@ impl Step {
 }
 
 /// What arrives, in its own unit (req/s, cores, messages/s), summed over replicas: finite and never negative.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
 pub struct Demand(f64);
 
 impl Demand {
@@ -125,8 +127,8 @@ impl Demand {
 }
 
 /// Demand that one ready replica serves at 100 % of its safe load: finite and greater than zero.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
 pub struct CapacityPerReplica(f64);
 
 impl CapacityPerReplica {
@@ -213,7 +215,8 @@ impl std::fmt::Display for Replicas {
 }
 
 /// The lower and upper limit that the user set: `1 <= min <= max <= 10000`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "stored::StoredBounds", into = "stored::StoredBounds")]
 pub struct ReplicaBounds {
     min: Replicas,
     max: Replicas,
@@ -242,8 +245,8 @@ impl ReplicaBounds {
 }
 
 /// A ratio, stored as a fraction: `70 %` is 0.7. Finite and greater than or equal to zero.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
 pub struct Share(f64);
 
 impl Share {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "units",
     "calendar",
     "series",
@@ -15,6 +15,7 @@ const ORDER: [&str; 18] = [
     "policy",
     "decide",
     "engine",
+    "journal",
     "plan",
     "report",
     "metrics",

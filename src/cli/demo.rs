@@ -10,8 +10,9 @@ pub use play::{Lane, Played, Sample, play, play_before};
 pub use script::{Scenario, Script, Stretch};
 pub use verdict::{Claim, Verdict, judge};
 
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 use super::plan::write_files;
 use crate::report::{Report, table};
 use crate::sandbox::ApiServer;
+use crate::telemetry::decisions::DecisionLog;
 use progress::Progress;
 use window::Window;
 
@@ -29,7 +31,7 @@ pub struct DemoArgs {
     #[arg(long, value_enum, default_value_t = Scenario::BlackFriday)]
     scenario: Scenario,
 
-    /// A directory for plan.json, decisions.csv and report.html, and while the cluster is there for its kubeconfig; made
+    /// A directory for plan.json, decisions.csv, report.html and the decision log decisions.jsonl, and while the cluster is there for its kubeconfig; made
     /// when it does not exist.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -57,6 +59,13 @@ fn kubeconfig_of_its_own() -> PathBuf {
     std::env::temp_dir().join(format!("foresail-demo-{}.kubeconfig", std::process::id()))
 }
 
+/// `decisions.jsonl` in the directory `out`, both made anew.
+fn decision_log(out: &Path) -> anyhow::Result<DecisionLog> {
+    let file = out.join("decisions.jsonl");
+    let made = fs::create_dir_all(out).and_then(|()| File::create(&file));
+    Ok(DecisionLog::to(made.with_context(|| format!("cannot write `{}`", file.display()))?))
+}
+
 /// Plays, prints and writes. Exit code 1 when the scenario's verdict does not hold.
 ///
 /// # Errors
@@ -73,7 +82,8 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         let Some(kubeconfig) = &kubeconfig else { return Ok(()) };
         window.insert(Window::open(server, kubeconfig)?).announce(hold)
     };
-    let played = play_before(&script, open, |at| progress.come_to(at))?;
+    let decisions = out.as_deref().map_or_else(|| Ok(DecisionLog::off()), decision_log)?;
+    let played = play_before(&script, open, decisions, |at| progress.come_to(at))?;
     let (replayed, outcome) = played.outcome(&script)?;
     let verdict = judge(&script, &played, &outcome, &replayed.policy);
     let notes = [format!("seed {seed}; {}", verdict.line())];

@@ -1,6 +1,7 @@
 //! `foresail operator`: the operator in a cluster, or, once, the clearing up before it is removed.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::edge::clock::SystemClock;
 use crate::metrics::SourcePool;
 use crate::operator::restore::Restored;
 use crate::operator::{self, Outside, Settings};
+use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::logs::{self, Format};
 use crate::units::Span;
 
@@ -41,6 +43,9 @@ pub struct OperatorArgs {
     /// Give every raised HPA floor back, then exit: for the removal of the operator, whose Lease it takes.
     #[arg(long)]
     restore_floors: bool,
+    /// Where decisions are logged, one JSON object a line: a file, `-` for standard output, or `off`.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    decision_log: String,
     /// Format of the log on standard output.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -76,6 +81,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         identity,
         watch_namespaces,
         restore_floors,
+        decision_log,
         log_format,
         log,
     } = args;
@@ -96,7 +102,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
     if restore_floors {
         return runtime.block_on(restore(settings));
     }
-    runtime.block_on(serve(settings, listen))?;
+    runtime.block_on(serve(settings, listen, decisions(&decision_log)?))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -119,7 +125,16 @@ async fn reach() -> anyhow::Result<kube::Client> {
     client::connect().await.context("the cluster could not be reached: set KUBECONFIG, or run in a pod")
 }
 
-async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
+fn decisions(place: &str) -> anyhow::Result<DecisionLog> {
+    Ok(match place {
+        "off" => DecisionLog::off(),
+        "-" => DecisionLog::to(std::io::stdout()),
+        file => DecisionLog::append(Path::new(file))
+            .with_context(|| format!("the decision log `{file}` could not be opened: name a file in a directory that can be written, `-` or `off`"))?,
+    })
+}
+
+async fn serve(settings: Settings, listen: SocketAddr, decisions: DecisionLog) -> anyhow::Result<()> {
     let client = reach().await?;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
@@ -135,8 +150,13 @@ async fn serve(settings: Settings, listen: SocketAddr) -> anyhow::Result<()> {
         }
         stopper.cancel();
     });
-    let outside =
-        Outside { client, clock: Arc::new(SystemClock), pool: SourcePool::new(), listener: Some(listener) };
+    let outside = Outside {
+        client,
+        clock: Arc::new(SystemClock),
+        pool: SourcePool::new(),
+        listener: Some(listener),
+        decisions,
+    };
     operator::run(settings, outside, stop).await?;
     Ok(())
 }

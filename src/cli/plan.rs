@@ -88,7 +88,7 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     parse_instant(text).ok_or_else(|| "write it as `2026-01-01T00:00:00Z`".to_owned())
 }
 

@@ -19,13 +19,18 @@ const NAMED_MAX: usize = 20;
 
 /// Everything that is wrong with a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Problems {
+pub(super) struct Problems {
     named: Vec<String>,
     more: usize,
 }
 
 impl Problems {
-    fn add(&mut self, line: u64, what: fmt::Arguments<'_>) {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    pub(super) fn add(&mut self, line: u64, what: fmt::Arguments<'_>) {
         if self.named.len() < NAMED_MAX {
             self.named.push(format!("line {line}: {what}"));
         } else {

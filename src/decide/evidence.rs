@@ -18,11 +18,12 @@ const SOURCE_SUSPECT_FOR: Span = Span::from_minutes(10);
 const CENSORED_AT: f64 = 0.95;
 
 /// What a metric's query gave.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reading {
     /// A number; any bit pattern, judged by this stage.
     Value {
         /// The number.
+        #[serde(with = "crate::units::any_float")]
         value: f64,
         /// When it was true, by the source's clock.
         at: Timestamp,

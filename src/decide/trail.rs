@@ -40,6 +40,28 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::Evidence,
+        Self::Reactive,
+        Self::Forecast,
+        Self::Predictive,
+        Self::Combine,
+        Self::Floors,
+        Self::Threshold,
+        Self::Stabilise,
+        Self::Rate,
+        Self::Cooldown,
+        Self::Spend,
+        Self::Bounds,
+        Self::Mode,
+    ];
+
+    /// The stage of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
     /// The stage's name in status, logs and metrics: stable.
     pub const fn name(self) -> &'static str {
         match self {

@@ -177,7 +177,7 @@ fn beside_an_hpa_only_the_forecast_moves_its_floor() {
 }
 
 prop_compose! {
-    fn any_reading()(kind in 0..8_u8, x in prop_oneof![0.0..20_000.0, Just(f64::NAN), Just(f64::INFINITY), Just(-5.0), Just(1e300)],
+    pub(crate) fn any_reading()(kind in 0..8_u8, x in prop_oneof![0.0..20_000.0, Just(f64::NAN), Just(f64::INFINITY), Just(-5.0), Just(1e300)],
                      age in 0..200_i64, partial in any::<bool>()) -> Reading {
         match kind {
             0 => Reading::Absent(Absence::Unreachable),
@@ -187,7 +187,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_forecast()(level in 0.0..15_000.0_f64, spread in 1.0..3.0_f64, slope in -200.0..200.0_f64, age in 0..40_i64)
+    pub(crate) fn any_forecast()(level in 0.0..15_000.0_f64, spread in 1.0..3.0_f64, slope in -200.0..200.0_f64, age in 0..40_i64)
         -> QuantileForecast {
         let steps = (1..=60_u32).map(|h| {
             let middle = (level + slope * f64::from(h)).max(0.0);
@@ -202,7 +202,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_policy()(min in 1..20_u32, extra in 0..100_u32, window in 0..400_u64, cool in (0..100_u64, 0..100_u64),
+    pub(crate) fn any_policy()(min in 1..20_u32, extra in 0..100_u32, window in 0..400_u64, cool in (0..100_u64, 0..100_u64),
                     step in 1..5_u32, select in 0..4_u8, amounts in (1..20_u32, 1..200_u32, 15..120_u64),
                     mode in 0..3_u8, spend in prop::option::of(1..100_u32), fallback in prop::option::of(0..20_u32))
         -> Policy {

@@ -1,5 +1,7 @@
 //! What a forecast is: for each step ahead, demand at eleven quantile levels.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::{Demand, Share, Step, Timestamp};
 
 /// How many quantile levels a forecast holds.
@@ -22,7 +24,8 @@ struct Segment {
 }
 
 /// Demand at each of [`LEVELS`]: finite, not negative, rising.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "[f64; N_LEVELS]")]
 pub struct Quantiles([f64; N_LEVELS]);
 
 impl Quantiles {
@@ -147,8 +150,19 @@ impl Quantiles {
     }
 }
 
+impl TryFrom<[f64; N_LEVELS]> for Quantiles {
+    type Error = String;
+
+    fn try_from(values: [f64; N_LEVELS]) -> Result<Self, String> {
+        let rising = values.is_sorted() && values.iter().all(|value| *value >= 0.0);
+        Self::new(values)
+            .filter(|_| rising)
+            .ok_or_else(|| format!("`{values:?}` are no quantiles: they are finite, not negative and rising"))
+    }
+}
+
 /// A forecast on a regular grid, issued from all samples up to `newest`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuantileForecast {
     /// Start of the newest sample that the forecast has seen; it covers `[newest, newest + step)`.
     pub newest: Timestamp,

@@ -11,12 +11,14 @@ use super::actuate::rivals::{Rival, foreign_writer};
 use super::actuate::scale::{Scaled, Written};
 use super::actuate::{Error as TargetError, ScaleTarget, Targets};
 use super::protocol::{Acts, Decided, Read, Recorded};
+use super::recorder::Recorder;
 use super::signal::{Known, Signal};
 use super::status;
 use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerStatus};
 use crate::decide::{Decision, MetricObservation, Reading};
 use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::engine::{self, Memory, Observation};
+use crate::journal::{Glance, Owner, Record};
 use crate::policy::{Actuation, Mode, Policy};
 use crate::units::{Replicas, Timestamp};
 
@@ -92,6 +94,12 @@ pub struct TickActs<'a> {
     pub forecast: Option<crate::api::ForecastStatus>,
     /// The last decision, for metrics and Events.
     pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
+    /// What was logged before.
+    pub recorder: &'a Recorder,
+    /// Whether decisions are logged at all.
+    pub logged: bool,
+    /// What was seen in the last round, and the line of its decision if one is due.
+    pub seen: Option<(Glance, Option<Record>)>,
 }
 
 impl TickActs<'_> {
@@ -161,8 +169,11 @@ impl Acts for TickActs<'_> {
             rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
             metrics: &metrics,
         };
-        let engine::Tick { decision, mut memory } = engine::tick(self.policy, &observation, &memory);
+        let tick = engine::tick(self.policy, &observation, &memory);
+        let glanced = self.logged.then(|| self.glance(seen, &observation, &memory, &tick));
         drop(metrics);
+        self.seen = glanced;
+        let engine::Tick { decision, mut memory } = tick;
         memory.epoch = epoch;
         memory.trust.clone_from(&self.trust);
         let old = seen.object.status.clone().unwrap_or_default();
@@ -198,6 +209,31 @@ impl Acts for TickActs<'_> {
 }
 
 impl TickActs<'_> {
+    /// What goes to the decision log, the line only when one is due.
+    fn glance(
+        &self,
+        seen: &Seen,
+        observation: &Observation<'_>,
+        memory: &Memory,
+        tick: &engine::Tick,
+    ) -> (Glance, Option<Record>) {
+        let value = |one: &MetricObservation<'_>| match one.reading {
+            Reading::Value { value, .. } => Some(value).filter(|value| value.is_finite()),
+            Reading::Absent(_) => None,
+        };
+        let metrics = observation.metrics.iter().map(value).collect();
+        let glance = Glance(observation.now, observation.asked, observation.ready, metrics);
+        let due = self.recorder.is_due(self.policy.mode, &tick.decision);
+        let record = due.then(|| {
+            let namespace = seen.object.namespace().unwrap_or_default();
+            let owner = Owner { namespace: &namespace, name: self.name };
+            let mut record = Record::of(owner, self.policy, observation, memory, tick);
+            record.spec = serde_json::to_value(&seen.object.spec).unwrap_or_default();
+            record
+        });
+        (glance, record)
+    }
+
     fn status(
         &self,
         seen: &Seen,

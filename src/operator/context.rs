@@ -9,6 +9,7 @@ use super::actuate::{ScaleTarget, Targets};
 use crate::api::{MetricSource, PredictiveAutoscaler};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
+use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::events::EventSink;
 use crate::telemetry::metrics::Metrics;
 use crate::units::{Span, Step};
@@ -48,6 +49,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Where Events go.
     pub events: EventSink,
+    /// Where decisions are logged.
+    pub decisions: DecisionLog,
 }
 
 impl Context {

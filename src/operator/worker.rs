@@ -13,6 +13,7 @@ use super::checkpoint;
 use super::context::Context;
 use super::lease::Leadership;
 use super::protocol::{Outcome, actuate};
+use super::recorder::Recorder;
 use super::report;
 use super::signal::{Known, Moment, Query, Signal};
 use super::sources;
@@ -24,6 +25,7 @@ use crate::decide::{Decision, Reading};
 use crate::edge::client::write_deadline;
 use crate::engine::Memory;
 use crate::forecast::TrustState;
+use crate::journal::{Glance, Record};
 use crate::policy::{CapacityRule, Policy};
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::AutoscalerLabels;
@@ -41,6 +43,7 @@ pub struct Worker {
     unable: Option<(&'static str, String)>,
     decided_before: bool,
     saved_at: Option<Timestamp>,
+    recorder: Recorder,
 }
 
 /// What follows from one generation of the spec and its source.
@@ -65,6 +68,7 @@ impl Worker {
             unable: None,
             decided_before: false,
             saved_at: None,
+            recorder: Recorder::default(),
         }
     }
 
@@ -201,11 +205,24 @@ impl Worker {
             around,
             forecast,
             decided: None,
+            recorder: &self.recorder,
+            logged: ctx.decisions.is_on(),
+            seen: None,
         };
         let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
-        let decided = acts.decided.take();
+        let (decided, seen) = (acts.decided.take(), acts.seen.take());
+        self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+    }
+
+    /// Keeps what was seen at this tick for the decision log, and writes the line that is due.
+    fn log(&mut self, decision: Option<&Decision>, seen: Option<(Glance, Option<Record>)>, outcome: &str) {
+        let (Some(decision), Some((glance, record))) = (decision, seen) else { return };
+        self.recorder.note(glance);
+        if let Some(record) = record {
+            self.recorder.write(&self.ctx.decisions, decision, outcome, record);
+        }
     }
 
     /// After a restart: trust as it was stored.

@@ -10,8 +10,8 @@ use crate::units::{Replicas, Share, Span, Timestamp};
 /// Targets among which the best is chosen, in percent.
 const TARGETS: [u32; 14] = [30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95];
 
-/// The HPA of the scenario.
-pub(super) fn of_scenario(scenario: &Scenario) -> Course {
+/// What the HPA of the scenario would have asked for, from the first step on.
+pub fn of_scenario(scenario: &Scenario) -> Course {
     follow("hpa", &scenario.hpa, scenario)
 }
 

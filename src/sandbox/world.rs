@@ -15,6 +15,7 @@ use super::workload::{StartUp, Workloads};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
 use crate::operator::{self, Outside, Settings};
+use crate::telemetry::decisions::DecisionLog;
 use crate::units::{Span, Timestamp};
 
 /// The namespace of the operator.
@@ -30,6 +31,8 @@ pub struct World {
     pub server: ApiServer,
     /// Where demand is read.
     pub prometheus: Prometheus,
+    /// Where the operators that are started from now on log their decisions; nowhere at first.
+    pub decisions: DecisionLog,
     seed: u64,
     controllers: CancellationToken,
 }
@@ -50,7 +53,8 @@ impl World {
         let clock = Arc::new(VirtualClock::starting_at(origin));
         let server = ApiServer::new(clock.clone(), seed);
         let prometheus = Prometheus::new(clock.clone());
-        let world = Self { clock, server, prometheus, seed, controllers: CancellationToken::new() };
+        let (decisions, controllers) = (DecisionLog::off(), CancellationToken::new());
+        let world = Self { clock, server, prometheus, decisions, seed, controllers };
         world.add_namespace(OPERATOR_NAMESPACE)?;
         for i in 0..3 {
             world.server.create(&node(&format!("node-{i}")))?;
@@ -97,6 +101,7 @@ impl World {
             clock: self.clock.clone(),
             pool: SourcePool::within(Arc::new(self.prometheus.clone())),
             listener: None,
+            decisions: self.decisions.clone(),
         };
         RunningOperator { task: tokio::spawn(operator::run(settings, outside, stop.clone())), stop, cut }
     }

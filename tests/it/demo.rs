@@ -87,6 +87,14 @@ fn the_command_prints_a_table_and_a_verdict_and_writes_the_files_of_a_plan() {
     assert!(decisions.lines().nth(601).unwrap().split(',').nth(7).unwrap().parse::<f64>().unwrap() > 0.0);
     assert!(read("plan.json").contains("operator-dead holds"));
     assert!(read("report.html").contains("operator-dead holds"));
+    let replayed = Command::new(env!("CARGO_BIN_EXE_foresail"))
+        .arg("replay")
+        .arg(dir.join("decisions.jsonl"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(replayed.stdout).unwrap();
+    assert_eq!(replayed.status.code(), Some(0), "{said}");
+    assert!(said.contains("every one byte for byte the same"), "{said}");
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -98,6 +106,28 @@ fn get(url: &str, path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
+/// `foresail explain` on the status, once and watching.
+fn explains_from_the_cluster(kubeconfig: &std::path::Path) {
+    let explain = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
+        command.env("KUBECONFIG", kubeconfig).args(["explain", "-n", "shop"]).args(arguments);
+        command
+    };
+    let output = explain(&["pra/web"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with("shop/web at 2026-11-"), "{said}");
+    assert!(said.contains("\n> ") && said.contains("without its inputs"), "{said}");
+    let output = explain(&["pra/nobody"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`shop/nobody` could not be read"));
+    let mut watching = explain(&["pra/web", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let first = BufReader::new(watching.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert!(said.starts_with(&first), "{first}");
 }
 
 #[test]
@@ -124,6 +154,7 @@ fn a_held_demo_is_readable_until_it_is_told_to_end() {
     let said = get(url, &format!("{deployments}/web")).unwrap();
     assert!(said.contains("\"readyReplicas\":"), "{said}");
     assert!(dir.join("report.html").exists());
+    explains_from_the_cluster(&kubeconfig);
     assert!(held.try_wait().unwrap().is_none());
     assert!(Command::new("kill").arg(held.id().to_string()).status().unwrap().success());
     assert_eq!(held.wait().unwrap().code(), Some(0));

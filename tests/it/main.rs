@@ -2,6 +2,7 @@
 
 mod admission;
 mod crds;
+mod decisions;
 mod demo;
 mod dev;
 mod forecast;

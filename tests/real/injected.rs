@@ -7,6 +7,7 @@ use foresail::edge::client::hardened;
 use foresail::edge::clock::{Clock, ManualClock, SystemClock};
 use foresail::metrics::SourcePool;
 use foresail::operator::{self, Outside, Settings};
+use foresail::telemetry::decisions::DecisionLog;
 use foresail::units::{Span, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -48,7 +49,13 @@ impl Library {
             lease_name: "foresail".to_owned(),
             identity: "library".to_owned(),
         };
-        let outside = Outside { client, clock, pool: SourcePool::new(), listener: Some(listener) };
+        let outside = Outside {
+            client,
+            clock,
+            pool: SourcePool::new(),
+            listener: Some(listener),
+            decisions: DecisionLog::off(),
+        };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let running = tokio::spawn(async move {

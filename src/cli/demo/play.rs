@@ -13,6 +13,7 @@ use crate::edge::clock::Clock as _;
 use crate::plan::{Ahead, Course, History, Outcome, Scenario, Stood};
 use crate::sandbox::world::RunningOperator;
 use crate::sandbox::{ApiServer, World};
+use crate::telemetry::decisions::DecisionLog;
 use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Step, Timestamp, replicas_ceil};
 
 /// Played before the live time begins: pods start, the operator reads its history.
@@ -62,22 +63,25 @@ pub struct Played {
 /// # Errors
 /// When the cluster in the process refuses an object, or the operator ends by itself; neither in practice.
 pub fn play(script: &Script, on_minute: impl FnMut(Timestamp)) -> anyhow::Result<Played> {
-    play_before(script, |_| Ok(()), on_minute)
+    play_before(script, |_| Ok(()), DecisionLog::off(), on_minute)
 }
 
-/// As [`play`], before an audience: `open` is shown the API server before anything stands in it.
+/// As [`play`], before an audience: `open` is shown the API server before anything stands in it, and decisions are
+/// logged to `decisions`.
 ///
 /// # Errors
 /// Those of [`play`] and of `open`.
 pub fn play_before(
     script: &Script,
     open: impl FnOnce(&ApiServer) -> anyhow::Result<()>,
+    decisions: DecisionLog,
     mut on_minute: impl FnMut(Timestamp),
 ) -> anyhow::Result<Played> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let begins = script.live.from.minus(WARM_UP);
-        let world = World::starting_at(begins, script.seed).map_err(anyhow::Error::msg)?;
+        let mut world = World::starting_at(begins, script.seed).map_err(anyhow::Error::msg)?;
+        world.decisions = decisions;
         open(&world.server)?;
         live(&world, script, &mut on_minute).await
     })
@@ -158,7 +162,7 @@ fn said(world: &World) -> Said {
     let sentence = sentence.and_then(|stage| stage.get("sentence")).and_then(Value::as_str);
     let trusted = object.pointer("/status/forecast/trusted").and_then(Value::as_bool).unwrap_or(false);
     Said {
-        stage: stage_of(text("/status/decision/boundBy")),
+        stage: Stage::named(text("/status/decision/boundBy")),
         ahead: sentence.and_then(|sentence| ahead(sentence, trusted)),
     }
 }
@@ -171,25 +175,6 @@ fn ahead(sentence: &str, trusted: bool) -> Option<Ahead> {
         words.get(at.checked_sub(1)?)?.parse::<f64>().ok()
     };
     Some(Ahead { p50: before(&["at", "the", "median"])?, p99: before(&["at", "p99"])?, trusted })
-}
-
-fn stage_of(name: &str) -> Option<Stage> {
-    let stages = [
-        Stage::Evidence,
-        Stage::Reactive,
-        Stage::Forecast,
-        Stage::Predictive,
-        Stage::Combine,
-        Stage::Floors,
-        Stage::Threshold,
-        Stage::Stabilise,
-        Stage::Rate,
-        Stage::Cooldown,
-        Stage::Spend,
-        Stage::Bounds,
-        Stage::Mode,
-    ];
-    stages.into_iter().find(|stage| stage.name() == name)
 }
 
 impl Played {
@@ -249,8 +234,8 @@ mod tests {
 
     #[test]
     fn every_stage_is_known_by_its_name() {
-        assert_eq!(stage_of("predictive"), Some(Stage::Predictive));
-        assert_eq!(stage_of("mode"), Some(Stage::Mode));
-        assert_eq!(stage_of(""), None);
+        assert_eq!(Stage::named("predictive"), Some(Stage::Predictive));
+        assert_eq!(Stage::named("mode"), Some(Stage::Mode));
+        assert_eq!(Stage::named(""), None);
     }
 }

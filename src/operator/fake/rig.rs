@@ -17,6 +17,7 @@ use crate::metrics::{SourcePool, SourceSettings};
 use crate::operator::actuate::Targets;
 use crate::operator::lease::Leadership;
 use crate::operator::{Context, Settings};
+use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::events;
 use crate::telemetry::metrics::Metrics;
 use crate::units::{Span, Timestamp};
@@ -101,6 +102,7 @@ impl Rig {
             sources: cache(objects),
             metrics: Arc::new(metrics),
             events: sink,
+            decisions: DecisionLog::off(),
         });
         let valid_until = Instant::now() + Duration::from_hours(1);
         let (lead, leadership) = watch::channel(Leadership::Leading { epoch: 1, valid_until });

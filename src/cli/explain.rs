@@ -1,0 +1,214 @@
+//! `foresail explain`: why so many replicas, now or at any logged instant.
+
+mod moment;
+mod status;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::Output;
+use super::decisions::{self, Next};
+use crate::calendar::{TimeZone, rfc3339};
+use crate::journal::Record;
+use crate::report::explanation::Explanation;
+use crate::units::{Span, Timestamp};
+use moment::Moment;
+
+/// The operator logs at least this often; after a longer silence it was not there.
+const HEARTBEAT: Span = Span::from_minutes(5);
+/// Decisions so old are not looked for any more when a time of day is asked for: a day and the hours that a change of
+/// the clocks may add.
+const DAY: Span = Span::from_hours(28);
+
+/// Arguments of `foresail explain`.
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The autoscaler, as pra/NAME; may be left out when the log holds only one.
+    #[arg(required_unless_present = "log", value_name = "pra/NAME", value_parser = named)]
+    autoscaler: Option<String>,
+
+    /// Its namespace; without it that of the kubeconfig, or with --log the only one that has the name.
+    #[arg(short, long)]
+    namespace: Option<String>,
+
+    /// The instant to explain, as 09:05 (the last such time in the policy's zone) or 2026-01-01T09:05:00Z.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "log")]
+    at: Option<Moment>,
+
+    /// Explain each new decision as it is made, until Ctrl-C.
+    #[arg(long, conflicts_with = "log")]
+    watch: bool,
+
+    /// A decision log to look into instead of the cluster; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+
+    /// How to print the answer.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// The name in `pra/NAME`, or in one of the longer forms that kubectl takes.
+pub(super) fn named(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        Some((kind, name)) => ["pra", "predictiveautoscaler", "predictiveautoscalers"]
+            .contains(&kind.to_ascii_lowercase().trim_end_matches(".foresail.dev"))
+            .then_some(name),
+        None => Some(text),
+    };
+    let name = name.filter(|name| !name.is_empty() && !name.contains('/'));
+    name.map(str::to_owned).ok_or_else(|| "write it as `pra/NAME`, as `pra/checkout`".to_owned())
+}
+
+/// Explains and prints.
+///
+/// # Errors
+/// A cluster that cannot be reached, an autoscaler without a decision, a log that cannot be read or does not reach the
+/// instant: each with what to do.
+pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
+    let ExplainArgs { autoscaler, namespace, at, watch, log, output } = args;
+    match (log, autoscaler) {
+        (Some(log), name) => {
+            print(&of_log(&log, &Wanted { name, namespace }, at)?, output)?;
+        }
+        (None, Some(name)) => status::explain(&name, namespace.as_deref(), watch, output)?,
+        (None, None) => bail!("name an autoscaler, as `pra/NAME`"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints one explanation.
+fn print(explanation: &Explanation, output: Output) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Table => explanation.text(),
+        Output::Json => serde_json::to_string_pretty(explanation)? + "\n",
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Whose decisions are asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
+}
+
+impl Wanted {
+    /// Whether `record` is one of them.
+    pub(super) fn has(&self, record: &Record) -> bool {
+        let Self { name, namespace } = self;
+        name.as_ref().is_none_or(|name| *name == record.name)
+            && namespace.as_ref().is_none_or(|namespace| *namespace == record.namespace)
+    }
+
+    /// Those that were found, when there are several or none.
+    ///
+    /// # Errors
+    /// What to name.
+    pub(super) fn only(found: &BTreeSet<String>) -> anyhow::Result<()> {
+        match found.len() {
+            1 => Ok(()),
+            0 => bail!(
+                "the log has no decision of that autoscaler: check NAME and -n against `namespace/name` in it"
+            ),
+            _ => {
+                let some: Vec<&str> = found.iter().take(10).map(String::as_str).collect();
+                bail!(
+                    "the log has decisions of {} autoscalers ({}): name one as pra/NAME -n NAMESPACE",
+                    found.len(),
+                    some.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// The decisions among which the one in force is found.
+#[derive(Default)]
+struct Course {
+    found: BTreeSet<String>,
+    first: Option<Timestamp>,
+    records: Vec<Record>,
+}
+
+impl Course {
+    /// Takes up a decision, and drops those that no question can be about any more.
+    fn take(&mut self, record: Record, at: Option<Moment>) {
+        self.found.insert(record.key());
+        if self.found.len() > 1 {
+            return;
+        }
+        let now = record.now();
+        self.first = self.first.or(Some(now));
+        match at {
+            Some(Moment::Instant(at)) if now > at => {}
+            Some(Moment::Clock(_)) => {
+                let next = |pair: &[Record]| pair.get(1).is_some_and(|next| now.since(next.now()) > DAY);
+                let old = self.records.windows(2).take_while(|pair| next(pair)).count();
+                self.records.drain(..old);
+                self.records.push(record);
+            }
+            Some(Moment::Instant(_)) | None => self.records = vec![record],
+        }
+    }
+}
+
+fn of_log(log: &Path, wanted: &Wanted, at: Option<Moment>) -> anyhow::Result<Explanation> {
+    let mut course = Course::default();
+    let mut ends = None;
+    decisions::read(log, |_, record| {
+        if wanted.has(&record) {
+            ends = Some((record.now(), TimeZone::parse(&record.policy.time_zone).unwrap_or(TimeZone::UTC)));
+            course.take(record, at);
+        }
+        Ok(Next::Line)
+    })?;
+    Wanted::only(&course.found)?;
+    let Some((end, zone)) = ends else { bail!("the log has no decision") };
+    let asked = match at {
+        None => end,
+        Some(Moment::Instant(at)) => at,
+        Some(Moment::Clock(second)) => moment::last_such(zone, second, end),
+    };
+    let Some(record) = course.records.iter().rev().find(|record| record.now() <= asked) else {
+        bail!(
+            "nothing was decided at {}: the log begins at {}; name a later time or an older log",
+            rfc3339(asked),
+            course.first.map_or_else(String::new, rfc3339)
+        );
+    };
+    let mut explanation = Explanation::of(record);
+    let quiet = asked.since(record.now());
+    if quiet > HEARTBEAT {
+        explanation.notes.push(format!(
+            "asked for {}, {quiet} after this decision, the last one before it in the log: what was decided in between, if anything, is not known",
+            rfc3339(asked)
+        ));
+    } else if quiet > Span::ZERO {
+        explanation.notes.push(format!(
+            "asked for {}: this decision was in force; the ones between it and then changed nothing and were bound by the same stage",
+            rfc3339(asked)
+        ));
+    }
+    Ok(explanation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_autoscaler_is_named_as_kubectl_takes_it() {
+        for text in ["pra/web", "web", "PredictiveAutoscaler/web", "predictiveautoscalers.foresail.dev/web"] {
+            assert_eq!(named(text).as_deref(), Ok("web"), "{text}");
+        }
+        for text in ["deploy/web", "pra/", "", "pra/a/b"] {
+            assert!(named(text).unwrap_err().contains("pra/NAME"), "{text}");
+        }
+    }
+}

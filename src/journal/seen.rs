@@ -1,0 +1,106 @@
+//! An observation that can be kept: the borrowed one of a tick, owned.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::{MetricObservation, Reading};
+use crate::engine::{HpaFloor, Observation};
+use crate::forecast::QuantileForecast;
+use crate::policy::Policy;
+use crate::units::{CapacityPerReplica, Demand, Replicas, Timestamp};
+
+/// Everything that was known at one instant; field by field an [`Observation`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// The instant of the tick.
+    pub now: Timestamp,
+    /// `spec.replicas` of the target, or the HPA's `minReplicas`.
+    pub asked: Replicas,
+    /// Replicas that serve.
+    pub ready: Replicas,
+    /// The HPA whose floor is moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hpa: Option<HpaFloor>,
+    /// Whether somebody else scales the same target.
+    pub rival: bool,
+    /// One for each metric of the policy, in its order.
+    pub metrics: Vec<SeenMetric>,
+}
+
+/// One metric as it was seen; field by field a [`MetricObservation`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenMetric {
+    /// What its query gave.
+    pub reading: Reading,
+    /// Demand that one ready replica serves.
+    pub capacity: Option<CapacityPerReplica>,
+    /// The forecast that stood, as far ahead as a decision looks.
+    pub outlook: Option<QuantileForecast>,
+    /// Whether that forecast has earned its place.
+    pub trusted: bool,
+    /// The .05 quantile for now, as forecast 30 minutes ago.
+    pub p05_earlier: Option<Demand>,
+    /// The most of the same hours on earlier days.
+    pub same_hours_maximum: Option<Demand>,
+    /// Whether many series of the source have just fallen.
+    pub source_suspect: bool,
+}
+
+impl Seen {
+    /// What a tick was given. Of forecasts it keeps the steps up to now + lead + hold, as far as any stage looks.
+    pub fn of(policy: &Policy, observation: &Observation<'_>) -> Self {
+        // Destructured in full, so that a new field cannot be forgotten.
+        let Observation { now, asked, ready, hpa, rival, metrics } = *observation;
+        let metrics = metrics.iter().map(|one| SeenMetric::of(policy, one, now)).collect();
+        Self { now, asked, ready, hpa, rival, metrics }
+    }
+
+    /// Hands the observation to `ask` as a tick takes it.
+    pub fn observe<T>(&self, ask: impl FnOnce(&Observation<'_>) -> T) -> T {
+        let Self { now, asked, ready, hpa, rival, metrics } = self;
+        let metrics: Vec<MetricObservation<'_>> = metrics.iter().map(SeenMetric::observation).collect();
+        let (now, asked, ready, hpa, rival) = (*now, *asked, *ready, *hpa, *rival);
+        ask(&Observation { now, asked, ready, hpa, rival, metrics: &metrics })
+    }
+}
+
+impl SeenMetric {
+    fn of(policy: &Policy, seen: &MetricObservation<'_>, now: Timestamp) -> Self {
+        let MetricObservation {
+            reading,
+            capacity,
+            outlook,
+            trusted,
+            p05_earlier,
+            same_hours_maximum,
+            source_suspect,
+        } = *seen;
+        let outlook = outlook.map(|outlook| as_far_as_looked(policy, outlook, now));
+        Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect }
+    }
+
+    fn observation(&self) -> MetricObservation<'_> {
+        let Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect } =
+            self;
+        MetricObservation {
+            reading: *reading,
+            capacity: *capacity,
+            outlook: outlook.as_ref(),
+            trusted: *trusted,
+            p05_earlier: *p05_earlier,
+            same_hours_maximum: *same_hours_maximum,
+            source_suspect: *source_suspect,
+        }
+    }
+}
+
+/// The forecast up to now + lead + hold and two steps more: one for each end of the span that may fall within a step.
+fn as_far_as_looked(policy: &Policy, outlook: &QuantileForecast, now: Timestamp) -> QuantileForecast {
+    let QuantileForecast { newest, step, steps } = outlook;
+    let age = step.steps_covering(now.since(*newest));
+    let ahead = step.steps_covering(policy.lead).saturating_add(step.steps_covering(policy.hold()));
+    let kept = age.saturating_add(ahead).saturating_add(2).min(steps.len());
+    let steps = steps.iter().take(kept).copied().collect();
+    QuantileForecast { newest: *newest, step: *step, steps }
+}
