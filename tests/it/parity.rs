@@ -94,7 +94,8 @@ fn planned(case: &Case, x: &[f64]) -> Outcome {
     let history = History {
         demand: vec![samples.collect()],
         capacities: vec![CapacityPerReplica::new(CAPACITY).unwrap()],
-        recorded: Vec::new(),
+        events: Vec::new(),
+            recorded: Vec::new(),
         from: Some(BEGINS),
     };
     let key = format!("{}/web", case.namespace);
