@@ -154,8 +154,15 @@ fn deciding() -> Line {
         source_suspect: false,
     }];
     let asked = Replicas::new(12);
-    let observation =
-        Observation { now: start, asked, ready: asked, hpa: None, rival: false, events: &[], metrics: &metrics };
+    let observation = Observation {
+        now: start,
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        events: &[],
+        metrics: &metrics,
+    };
     let policy = policy();
     let memory = (0..16).fold(Memory::default(), |memory, i| {
         let now = start.minus(Span::from_seconds(15 * (16 - i)));

@@ -231,7 +231,8 @@ fn wishes(
         Fact::Reactive(reactive::Fact { answer: reactive, asked, utilization }),
     );
 
-    let fact = predictive::ForecastFact::of(policy, metrics, now, events::times(situation, now.plus(policy.lead)));
+    let fact =
+        predictive::ForecastFact::of(policy, metrics, now, events::times(situation, now.plus(policy.lead)));
     trail.note(Stage::Forecast, asked, Fact::Forecast(fact));
 
     let mut predicted: Option<Predicted> = None;

@@ -338,7 +338,8 @@ impl Forecaster {
         let mut at = from;
         let mut usual = Vec::with_capacity(n_steps);
         for _ in 0..n_steps {
-            let same = (1..=days).map(|day| self.series.known(self.series.slot(offsets.days_before(at, day))));
+            let same =
+                (1..=days).map(|day| self.series.known(self.series.slot(offsets.days_before(at, day))));
             let mut known: Vec<f64> = same.filter_map(Sample::reading).collect();
             usual.push(Demand::new(median(&mut known)).filter(|_| !known.is_empty()));
             at = at.plus(self.config.step.span());

@@ -150,7 +150,9 @@ pub fn run(scenario: &Scenario) -> Outcome {
 }
 
 fn of_issued<'a>(issued: Option<&'a Issued>, trust: &mut TrustState) -> Foreseen<'a> {
-    let Some(Issued { outlook, profile, p05_earlier, judgement }) = issued else { return Foreseen::default() };
+    let Some(Issued { outlook, profile, p05_earlier, judgement }) = issued else {
+        return Foreseen::default();
+    };
     if let Some(judgement) = judgement {
         *trust = judgement.after(*trust);
     }

@@ -45,7 +45,11 @@ pub(super) fn beyond_schema(spec: &wire::DemandCalendarSpec) -> Vec<FieldError> 
             {
                 let problem = format!("`{}` is on no day of the calendar", wire::limits::clip(&text.0, 64));
                 let path = format!("spec.events[{i}].{field}");
-                errors.push(FieldError::new(path, problem, "write date and local time, as `2026-11-27T18:00`"));
+                errors.push(FieldError::new(
+                    path,
+                    problem,
+                    "write date and local time, as `2026-11-27T18:00`",
+                ));
             }
         }
     }

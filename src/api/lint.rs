@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::crd::Kind;
 use super::rules::Rule;
 use super::schema::{self, Finding};
-use super::{DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, events, policy};
+use super::{
+    DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, events, policy,
+};
 
 /// Every problem of one manifest, in the order of the paths; `None` when its kind is not one of ours.
 ///

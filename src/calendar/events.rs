@@ -240,7 +240,8 @@ impl TimeZone {
     }
 
     fn instants(self, local: NaiveDateTime) -> (Timestamp, Timestamp) {
-        let at = |instant: chrono::DateTime<chrono_tz::Tz>| Timestamp::from_millis(instant.timestamp_millis());
+        let at =
+            |instant: chrono::DateTime<chrono_tz::Tz>| Timestamp::from_millis(instant.timestamp_millis());
         let found = self.0.from_local_datetime(&local);
         if let (Some(first), Some(last)) = (found.earliest(), found.latest()) {
             return (at(first), at(last));

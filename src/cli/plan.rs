@@ -34,7 +34,7 @@ const GATE_MISSED: u8 = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub struct PlanArgs {
-    /// Manifests with one PredictiveAutoscaler and the DemandCalendars that it names, YAML or JSON; `-` reads standard
+    /// Manifests with one PredictiveAutoscaler and each DemandCalendar that it names, YAML or JSON; `-` reads standard
     /// input.
     #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -128,7 +128,7 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     } = args;
     set.extend(lead.and_then(|lead| Setting::new("forecast.leadTime", &lead)));
     let mut autoscaler = autoscaler::read(&files, &set)?;
-    autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?)?;
+    autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?.as_ref())?;
     let source = match &prometheus {
         Some(url) => Source::Prometheus(url),
         None => Source::Files { history: &history, recorded: recorded.as_deref() },

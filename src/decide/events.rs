@@ -121,7 +121,8 @@ impl<'a> Events<'a> {
         if !self.multiply() {
             return Vec::new();
         }
-        let times = |demand: Option<Demand>, factor: f64| demand.and_then(|one| Demand::new(one.get() * factor));
+        let times =
+            |demand: Option<Demand>, factor: f64| demand.and_then(|one| Demand::new(one.get() * factor));
         let most = self.largest_until(self.now.plus(ahead));
         let of = |one: &MetricObservation<'_>| PutBack {
             outlook: one.outlook.map(|outlook| outlook.times(|at| self.factor(at))),
@@ -194,10 +195,12 @@ impl<'a> Events<'a> {
         let needed = path.get(lead).copied().unwrap_or_default();
         let release_to = path.iter().max().copied().unwrap_or_default();
         let floor = Predicted { raise_to: needed, release_to }.wants(situation.asked);
-        let fact = (floor > Replicas::ZERO).then(|| match named.least {
-            true => Fact::Least { name: named.name, n: floor },
-            false => Fact::Multiplied { name: named.name, times: named.times, n: floor },
-        });
+        let asked_for = if named.least {
+            Fact::Least { name: named.name, n: floor }
+        } else {
+            Fact::Multiplied { name: named.name, times: named.times, n: floor }
+        };
+        let fact = Some(asked_for).filter(|_| floor > Replicas::ZERO);
         let held = self.held(policy, situation, track);
         match held {
             Some((n, name)) if n > floor => Wish { floor: n, needed, fact: Some(Fact::Held { name, n }) },
@@ -206,18 +209,25 @@ impl<'a> Events<'a> {
     }
 
     /// What stands, where a forecast was trusted earlier within an event that is on and is not any more.
-    fn held(&self, policy: &Policy, situation: &Situation<'_>, track: &mut Track) -> Option<(Replicas, String)> {
+    fn held(
+        &self,
+        policy: &Policy,
+        situation: &Situation<'_>,
+        track: &mut Track,
+    ) -> Option<(Replicas, String)> {
         let on = self.windows.iter().filter(|one| one.multiplies() && one.holds(self.now));
         let last = on.max_by_key(|one| one.over())?;
-        let trusted = policy.metrics.iter().zip(situation.metrics).all(|(rule, seen)| {
-            !rule.prediction || (seen.trusted && seen.outlook.is_some())
-        });
+        let trusted = policy
+            .metrics
+            .iter()
+            .zip(situation.metrics)
+            .all(|(rule, seen)| !rule.prediction || (seen.trusted && seen.outlook.is_some()));
         if trusted {
             track.trusted_in_event_until = Some(last.over());
             return None;
         }
-        let lost = track.trusted_in_event_until.is_some_and(|until| self.now < until);
-        lost.then(|| (situation.asked.min(policy.bounds.max()), last.effect.name.clone()))
+        let was_trusted = track.trusted_in_event_until.is_some_and(|until| self.now < until);
+        was_trusted.then(|| (situation.asked.min(policy.bounds.max()), last.effect.name.clone()))
     }
 
     /// What the events need at each step from now to lead and hold.
@@ -257,7 +267,8 @@ impl<'a> Events<'a> {
     }
 
     fn least(&self, at: Timestamp) -> Need {
-        let on = self.windows.iter().filter(|one| one.start.minus(one.effect.ready_before) <= at && at < one.end);
+        let on =
+            self.windows.iter().filter(|one| one.start.minus(one.effect.ready_before) <= at && at < one.end);
         let least = on.filter_map(|one| Some((one.effect.min_replicas?, one))).max_by_key(|(n, _)| *n);
         least.map_or_else(Need::default, |(n, one)| Need {
             n,
@@ -298,7 +309,12 @@ impl<'a> Events<'a> {
     }
 
     /// Whether the decision gives the events less than they ask for, and why.
-    pub(super) fn unapplied(&self, stated: ReplicaBounds, wish: &Wish, decision: &Decision) -> Option<Unapplied> {
+    pub(super) fn unapplied(
+        &self,
+        stated: ReplicaBounds,
+        wish: &Wish,
+        decision: &Decision,
+    ) -> Option<Unapplied> {
         let limits = self.limits();
         if let (Some((cap, cap_name)), Some((least, name))) = (limits.cap, limits.least)
             && least > cap
@@ -329,10 +345,8 @@ impl<'a> Events<'a> {
             Some(Stage::Bounds) => ("FloorAboveMaxReplicas", "raise maxReplicas"),
             _ => ("ScalingLimited", "loosen behavior.scaleUp or the cooldown, or set readyBefore"),
         };
-        let message = format!(
-            "event `{name}` needs {needed} replicas, {} are asked for: {remedy}",
-            decision.desired
-        );
+        let message =
+            format!("event `{name}` needs {needed} replicas, {} are asked for: {remedy}", decision.desired);
         Some(Unapplied { reason, message })
     }
 }
@@ -373,7 +387,10 @@ impl Fact {
     /// So many replicas.
     pub const fn replicas(&self) -> Replicas {
         match self {
-            Self::Multiplied { n, .. } | Self::Least { n, .. } | Self::Held { n, .. } | Self::Cap { n, .. } => *n,
+            Self::Multiplied { n, .. }
+            | Self::Least { n, .. }
+            | Self::Held { n, .. }
+            | Self::Cap { n, .. } => *n,
         }
     }
 
@@ -404,3 +421,6 @@ impl fmt::Display for Fact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,11 +103,8 @@ pub fn apply(
     if policy.bounds.min() > binding.replicas() {
         binding = Fact::Min(policy.bounds.min());
     }
-    let (floored, fact) = if binding.replicas() > proposal {
-        (binding.replicas(), binding)
-    } else {
-        (proposal, Fact::Free)
-    };
+    let (floored, fact) =
+        if binding.replicas() > proposal { (binding.replicas(), binding) } else { (proposal, Fact::Free) };
     let most = policy.bounds.max();
     if let Some(name) = cap.filter(|_| floored > most) {
         asked_for = asked_for.min(most);

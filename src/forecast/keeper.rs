@@ -210,7 +210,9 @@ impl Keeper {
             self.config.step.span().millis().saturating_mul(u64::try_from(self.config.horizon_steps).ok()?),
         );
         let near = |one: &&Window| {
-            one.multiplies() && one.start.minus(one.effect.ready_before).minus(horizon) <= now && now < one.over()
+            one.multiplies()
+                && one.start.minus(one.effect.ready_before).minus(horizon) <= now
+                && now < one.over()
         };
         let ahead = self.windows.iter().filter(near).map(|one| one.effect.ready_before).max()?;
         Some(self.forecaster.as_ref()?.profile(now, self.config.step.steps_covering(horizon.plus(ahead))))

@@ -53,6 +53,7 @@ impl Quantiles {
     }
 
     /// The quantiles of `factor` times this demand; `factor` is finite and not negative.
+    #[must_use]
     pub fn times(&self, factor: f64) -> Self {
         Self(self.0.map(|value| (value * factor).min(f64::MAX)))
     }

@@ -55,7 +55,9 @@ impl Announced {
         let mut problem = None;
         for (found, name) in &found {
             let Some(found) = found else {
-                let message = format!("calendarRefs names DemandCalendar `{name}`, which does not exist: create it, or remove the name");
+                let message = format!(
+                    "calendarRefs names DemandCalendar `{name}`, which does not exist: create it, or remove the name"
+                );
                 problem = problem.or(Some(("CalendarNotFound", message)));
                 continue;
             };

@@ -78,7 +78,12 @@ pub struct Moment<'a> {
 
 impl Signal {
     /// A signal of the autoscaler `key` (`namespace/name`) that knows nothing yet but the announced `windows`.
-    pub fn new(key: &str, policy: &Policy, (rule, query): (&MetricRule, Query), windows: &Arc<[Window]>) -> Self {
+    pub fn new(
+        key: &str,
+        policy: &Policy,
+        (rule, query): (&MetricRule, Query),
+        windows: &Arc<[Window]>,
+    ) -> Self {
         Self {
             rule: rule.clone(),
             query,

@@ -3,9 +3,9 @@
 use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
+use crate::calendar::Window;
 use crate::decide::{Decision, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
-use crate::calendar::Window;
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
 use crate::units::{Demand, Replicas, Span};

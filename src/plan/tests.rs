@@ -56,7 +56,7 @@ pub(crate) fn history(values: &[f64], step: Step, from: Option<usize>) -> Histor
         demand: vec![samples],
         capacities: vec![CapacityPerReplica::new(100.0).unwrap()],
         events: Vec::new(),
-            recorded: Vec::new(),
+        recorded: Vec::new(),
         from: from.map(at),
     }
 }

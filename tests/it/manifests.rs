@@ -73,8 +73,15 @@ pub(crate) fn legal() -> Vec<(String, Value)> {
         ("a field with a default of null", "checkout", set("spec.minReplicas", json!(null))),
         ("a nested field of null", "checkout", set("spec.behavior.scaleUp.policies", json!(null))),
         ("a label of null", "main", set("spec.enforcedLabels", json!({"a": null, "b": "c"}))),
-        ("an event that only sets a floor", "retail", set("spec.events[2]", json!({"name": "a",
-            "start": "2026-12-01T22:00", "duration": "2h", "minReplicas": 5}))),
+        (
+            "an event that only sets a floor",
+            "retail",
+            set(
+                "spec.events[2]",
+                json!({"name": "a",
+            "start": "2026-12-01T22:00", "duration": "2h", "minReplicas": 5}),
+            ),
+        ),
         ("a quiet holiday", "retail", set("spec.events[0].multiplier", "0.3")),
         ("an event of a week", "retail", set("spec.events[1].duration", "168h")),
         ("a leap day", "retail", set("spec.events[2].start", "2028-02-29T22:00")),

@@ -95,7 +95,7 @@ fn planned(case: &Case, x: &[f64]) -> Outcome {
         demand: vec![samples.collect()],
         capacities: vec![CapacityPerReplica::new(CAPACITY).unwrap()],
         events: Vec::new(),
-            recorded: Vec::new(),
+        recorded: Vec::new(),
         from: Some(BEGINS),
     };
     let key = format!("{}/web", case.namespace);

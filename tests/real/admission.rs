@@ -64,9 +64,12 @@ async fn the_api_server_agrees_with_the_table() {
 fn kubectl_explains_every_kind() {
     let Some(plane) = shared() else { return };
     plane.define_kinds();
-    for (kind, field) in
-        [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data"), ("demandcalendar", "events.multiplier")]
-    {
+    for (kind, field) in [
+        ("pra", "metrics.query"),
+        ("metricsource", "enforcedLabels"),
+        ("forecastcheckpoint", "data"),
+        ("demandcalendar", "events.multiplier"),
+    ] {
         // The server publishes the schema some seconds after it serves the resource.
         plane.wait_until("kubectl to explain the field", TIMEOUT, || {
             let output = plane.kubectl_output(&["explain", &format!("{kind}.spec.{field}")]);

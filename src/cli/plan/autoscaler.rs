@@ -29,8 +29,8 @@ pub(super) struct Autoscaler {
 
 impl Autoscaler {
     /// Announces the events of one more calendar.
-    pub(super) fn announce(&mut self, calendar: Option<DemandCalendar>) -> anyhow::Result<()> {
-        self.calendars.extend(calendar.as_ref().map(events_of).transpose()?);
+    pub(super) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
+        self.calendars.extend(calendar.map(events_of).transpose()?);
         Ok(())
     }
 
@@ -168,7 +168,8 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
             let read = || format!("cannot read `{name}`");
             if ours && errors.is_empty() {
                 found.push(serde_json::from_value(value).with_context(read)?);
-            } else if value.get("kind").and_then(Value::as_str) == Some("DemandCalendar") && errors.is_empty() {
+            } else if value.get("kind").and_then(Value::as_str) == Some("DemandCalendar") && errors.is_empty()
+            {
                 calendars.push(serde_json::from_value(value).with_context(read)?);
             }
         }
@@ -190,8 +191,12 @@ fn autoscaler(object: PredictiveAutoscaler, given: &[DemandCalendar]) -> anyhow:
         anyhow::anyhow!("the autoscaler has problems:\n  {}", all.join("\n  "))
     })?;
     let queries = api::metric_queries(&object.spec, &namespace);
-    let calendars: Vec<Calendar> =
-        object.spec.calendar_refs.iter().map(|named| named_calendar(given, &namespace, &named.name)).collect::<Result<_, _>>()?;
+    let calendars: Vec<Calendar> = object
+        .spec
+        .calendar_refs
+        .iter()
+        .map(|named| named_calendar(given, &namespace, &named.name))
+        .collect::<Result<_, _>>()?;
     Ok(Autoscaler { key: format!("{namespace}/{name}"), namespace, object, policy, queries, calendars })
 }
 
@@ -202,7 +207,9 @@ fn named_calendar(given: &[DemandCalendar], namespace: &str, name: &str) -> anyh
             && one.metadata.namespace.as_deref().is_none_or(|its| its == namespace)
     };
     let Some(found) = given.iter().find(is_named) else {
-        bail!("spec.calendarRefs: the files hold no DemandCalendar `{name}` of namespace `{namespace}`: add -f FILE that has it");
+        bail!(
+            "spec.calendarRefs: the files hold no DemandCalendar `{name}` of namespace `{namespace}`: add -f FILE that has it"
+        );
     };
     events_of(found)
 }

@@ -18,7 +18,9 @@ impl Announcement {
     /// Parses one line; what its values may be is the calendar's to say.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let refuse = |what: &str| {
-            format!("`{what}` is not understood: write it as `2026-11-27 18:00 +3h x4 ramp=30m` or `Friday 18:00 +4h x1.5`")
+            format!(
+                "`{what}` is not understood: write it as `2026-11-27 18:00 +3h x4 ramp=30m` or `Friday 18:00 +4h x1.5`"
+            )
         };
         let mut words = text.split_whitespace().peekable();
         let mut fields = Map::new();

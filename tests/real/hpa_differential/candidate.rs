@@ -56,7 +56,7 @@ impl Candidate {
             outlook: None,
             trusted: false,
             profile: None,
-                p05_earlier: None,
+            p05_earlier: None,
             same_hours_maximum: None,
             source_suspect: false,
         };
