@@ -128,7 +128,7 @@ pub struct PredictiveAutoscalerSpec {
         .message("maxPerHour needs a price: set pricePerReplicaHour, or remove maxPerHour"))]
     pub spend: Option<Spend>,
 
-    /// The DemandCalendar objects of this namespace whose events are known beforehand; at most eight.
+    /// DemandCalendars of this namespace whose events are known beforehand; at most eight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]

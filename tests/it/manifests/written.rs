@@ -9,14 +9,25 @@ type Line = (&'static str, &'static str, Edit, &'static str, Verdict);
 
 /// Every row that is written by hand.
 pub(crate) fn written() -> Vec<Row> {
-    [between_fields(), counts(), texts(), money(), targets(), queries(), sources(), events(), envelope()]
-        .into_iter()
-        .flatten()
-        .map(|(name, base, edit, path, server)| {
-            let kind = kind_of(&edited(base, set("metadata.labels", json!({}))));
-            Row { name: name.to_owned(), kind, manifest: edited(base, edit), path: path.to_owned(), server }
-        })
-        .collect()
+    [
+        between_fields(),
+        counts(),
+        texts(),
+        money(),
+        targets(),
+        queries(),
+        sources(),
+        events(),
+        effects(),
+        envelope(),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(name, base, edit, path, server)| {
+        let kind = kind_of(&edited(base, set("metadata.labels", json!({}))));
+        Row { name: name.to_owned(), kind, manifest: edited(base, edit), path: path.to_owned(), server }
+    })
+    .collect()
 }
 
 fn between_fields() -> Vec<Line> {
@@ -337,16 +348,7 @@ fn sources() -> Vec<Line> {
 fn events() -> Vec<Line> {
     let (once, weekly) = ("spec.events[0]", "spec.events[1]");
     let end = "spec.events[0].end";
-    let least = "spec.events[0].minReplicas";
-    let ramp = "spec.events[0].rampUp";
-    let multiplier = "spec.events[0].multiplier";
     let start = "spec.events[2].start";
-    let bare = |more: serde_json::Value| {
-        let mut event = json!({"name": "a", "start": "2026-12-01T22:00", "duration": "2h"});
-        let fields = event.as_object_mut().expect("an object");
-        fields.extend(more.as_object().expect("an object").clone());
-        set("spec.events[0]", event)
-    };
     vec![
         ("an event without a time", "retail", Edit::Remove("spec.events[1].weekly"), weekly, Refuses),
         (
@@ -375,42 +377,6 @@ fn events() -> Vec<Line> {
         ("a weekly event of nine days", "retail", set("spec.events[1].duration", "216h"), weekly, Refuses),
         ("an event that ends before it starts", "retail", set(end, "2026-11-27T05:59"), end, Refuses),
         ("an event of three weeks", "retail", set(end, "2026-12-18T06:00"), end, Refuses),
-        ("an event that does nothing", "retail", bare(json!({})), once, Refuses),
-        (
-            "an event that excludes nothing",
-            "retail",
-            bare(json!({"excludeFromLearning": false})),
-            once,
-            Refuses,
-        ),
-        ("a floor above its cap", "retail", set(least, 201), least, Refuses),
-        ("a ramp of nothing", "retail", bare(json!({"minReplicas": 5, "rampUp": "1h"})), ramp, Refuses),
-        (
-            "a decay of nothing",
-            "retail",
-            bare(json!({"minReplicas": 5, "decay": "1h"})),
-            "spec.events[0].decay",
-            Refuses,
-        ),
-        (
-            "ready for a cap",
-            "retail",
-            bare(json!({"maxReplicas": 5, "readyBefore": "1h"})),
-            "spec.events[0].readyBefore",
-            Refuses,
-        ),
-        ("a ramp longer than its event", "retail", set(ramp, "19h"), ramp, Refuses),
-        (
-            "a ramp longer than its duration",
-            "retail",
-            set("spec.events[1].rampUp", "5h"),
-            "spec.events[1].rampUp",
-            Refuses,
-        ),
-        ("no demand at all", "retail", set(multiplier, "0"), multiplier, Refuses),
-        ("a thousandth of demand", "retail", set(multiplier, "0.001"), multiplier, Refuses),
-        ("a thousand times demand", "retail", set(multiplier, "1000"), multiplier, Refuses),
-        ("a multiplier with its sign", "retail", set(multiplier, "x4"), multiplier, Refuses),
         ("a start with a zone", "retail", set(start, "2026-12-01T22:00:00Z"), start, Refuses),
         ("a start at 24:00", "retail", set(start, "2026-12-01T24:00"), start, Refuses),
         ("a start on the 30th of February", "retail", set(start, "2026-02-30T10:00"), start, Accepts),
@@ -449,6 +415,58 @@ fn events() -> Vec<Line> {
             "spec.calendarRefs[1]",
             Refuses,
         ),
+    ]
+}
+
+/// What an event does.
+fn effects() -> Vec<Line> {
+    let once = "spec.events[0]";
+    let least = "spec.events[0].minReplicas";
+    let ramp = "spec.events[0].rampUp";
+    let multiplier = "spec.events[0].multiplier";
+    let bare = |more: serde_json::Value| {
+        let mut event = json!({"name": "a", "start": "2026-12-01T22:00", "duration": "2h"});
+        let fields = event.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        set("spec.events[0]", event)
+    };
+    vec![
+        ("an event that does nothing", "retail", bare(json!({})), once, Refuses),
+        (
+            "an event that excludes nothing",
+            "retail",
+            bare(json!({"excludeFromLearning": false})),
+            once,
+            Refuses,
+        ),
+        ("a floor above its cap", "retail", set(least, 201), least, Refuses),
+        ("a ramp of nothing", "retail", bare(json!({"minReplicas": 5, "rampUp": "1h"})), ramp, Refuses),
+        (
+            "a decay of nothing",
+            "retail",
+            bare(json!({"minReplicas": 5, "decay": "1h"})),
+            "spec.events[0].decay",
+            Refuses,
+        ),
+        (
+            "ready for a cap",
+            "retail",
+            bare(json!({"maxReplicas": 5, "readyBefore": "1h"})),
+            "spec.events[0].readyBefore",
+            Refuses,
+        ),
+        ("a ramp longer than its event", "retail", set(ramp, "19h"), ramp, Refuses),
+        (
+            "a ramp longer than its duration",
+            "retail",
+            set("spec.events[1].rampUp", "5h"),
+            "spec.events[1].rampUp",
+            Refuses,
+        ),
+        ("no demand at all", "retail", set(multiplier, "0"), multiplier, Refuses),
+        ("a thousandth of demand", "retail", set(multiplier, "0.001"), multiplier, Refuses),
+        ("a thousand times demand", "retail", set(multiplier, "1000"), multiplier, Refuses),
+        ("a multiplier with its sign", "retail", set(multiplier, "x4"), multiplier, Refuses),
     ]
 }
 
