@@ -156,7 +156,8 @@ proptest! {
         let window = Window { start, end: start.plus(Span::from_seconds(length)), effect };
         let at = Timestamp::from_seconds(at);
         let factor = window.factor(at);
-        prop_assert!(multiplier.min(1.0) <= factor && factor <= multiplier.max(1.0), "{factor}");
+        let (low, high) = (multiplier.min(1.0) - 1e-12, multiplier.max(1.0) + 1e-12);
+        prop_assert!(low <= factor && factor <= high, "{factor}");
         prop_assert!(window.holds(at) || (factor - 1.0).abs() < 1e-12, "{factor}");
     }
 
