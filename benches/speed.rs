@@ -148,13 +148,21 @@ fn deciding() -> Line {
         capacity: CapacityPerReplica::new(100.0),
         outlook: Some(&outlook),
         trusted: true,
+        profile: None,
         p05_earlier: None,
         same_hours_maximum: None,
         source_suspect: false,
     }];
     let asked = Replicas::new(12);
-    let observation =
-        Observation { now: start, asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+    let observation = Observation {
+        now: start,
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        events: &[],
+        metrics: &metrics,
+    };
     let policy = policy();
     let memory = (0..16).fold(Memory::default(), |memory, i| {
         let now = start.minus(Span::from_seconds(15 * (16 - i)));

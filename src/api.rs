@@ -3,6 +3,7 @@
 //! - [`v1alpha1`]: the types as users write them, with their rules in the schema.
 //! - [`crds`]: the `CustomResourceDefinition`s that the API server gets.
 //! - [`policy()`]: a spec as the validated form, or every field that is wrong.
+//! - [`calendar()`]: the same for a calendar of events.
 //! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
 //! - [`presets`]: the queries of the metric types CPU and Memory.
 //!
@@ -10,6 +11,7 @@
 //! then add what an API server cannot know (`PromQL`, time zones).
 
 mod crd;
+mod events;
 mod lint;
 mod policy;
 pub mod presets;
@@ -18,6 +20,7 @@ mod schema;
 pub mod v1alpha1;
 
 pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
+pub use events::calendar;
 pub use lint::{lint, source_problems, violated};
 pub use policy::{MetricQuery, metric_queries, policy};
 pub use v1alpha1::*;

@@ -1,7 +1,12 @@
-//! Civil time: which second of the local day and which weekday an instant is, in an IANA time zone.
+//! Civil time: which second of the local day and which weekday an instant is, in an IANA time zone; and announced
+//! events, from local times to UTC windows.
 //!
 //! The one module that knows a time library. Loops use [`Offsets`], which looks the zone up once a transition and
 //! not once a sample.
+
+mod events;
+
+pub use events::{Calendar, ClockTime, Effect, Event, LocalTime, When, Window, factor};
 
 use chrono::{DateTime, Datelike as _, Offset as _, TimeZone as _, Timelike as _};
 

@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod combine;
 pub mod cooldown;
+pub mod events;
 pub mod evidence;
 pub mod floors;
 pub mod predictive;
@@ -17,10 +18,12 @@ pub mod threshold;
 mod track;
 pub mod trail;
 
+pub use events::Unapplied;
 pub use evidence::{Absence, EvidenceMemory, Judged, MetricObservation, Reading, Standing};
 pub use track::{HumanFloor, Sustain, Track};
 pub use trail::{Fact, ModeFact, Stage, StageRecord};
 
+use crate::calendar::Window;
 use crate::policy::Policy;
 use crate::units::{Replicas, Timestamp};
 use predictive::Predicted;
@@ -34,6 +37,8 @@ pub struct Situation<'a> {
     pub asked: Replicas,
     /// Replicas that serve.
     pub ready: Replicas,
+    /// Announced events, at least those on now and near.
+    pub events: &'a [Window],
     /// One observation for each of the policy's metrics, in their order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -57,6 +62,8 @@ pub struct Decision {
     pub present_need: Replicas,
     /// Replicas withheld by the spend limit.
     pub withheld: Replicas,
+    /// Why an announced event gets less than it asks for, if so.
+    pub unapplied: Option<Unapplied>,
     /// What was made of each metric's reading.
     pub judged: Vec<Judged>,
     /// Every stage, in order.
@@ -73,6 +80,11 @@ impl Decision {
             .rev()
             .find(|record| record.before != record.after && record.stage != Stage::Mode)
             .map_or(Stage::Combine, |record| record.stage.max(Stage::Combine))
+    }
+
+    /// The last stage that lowered the proposal.
+    pub fn lowered_by(&self) -> Option<Stage> {
+        self.stages.iter().rev().find(|record| record.after < record.before).map(|record| record.stage)
     }
 
     /// One line: from, to and the sentence of the stage that bound it.
@@ -124,16 +136,24 @@ pub fn decide(
     evidence: &mut Vec<EvidenceMemory>,
     track: &mut Track,
 ) -> Decision {
-    let Situation { now, asked, ready, metrics } = *situation;
+    let Situation { now, asked, ready, .. } = *situation;
     let mut trail = Trail { stages: Vec::with_capacity(13), proposal: asked };
+    let events = events::Events::near(policy, situation);
+    let stated = policy.bounds;
+    let policy = &*events.capped(policy);
+    let put_back = events.put_back(situation.metrics, policy.lead.plus(policy.hold()));
+    let metrics = &*events::multiplied(situation.metrics, &put_back);
+    let multiplied = Situation { metrics, ..*situation };
     let Wishes { judged, answers, recommendation, present_need } =
-        wishes(policy, situation, evidence, &mut trail);
+        wishes(policy, &multiplied, evidence, &mut trail);
 
     let (combined, fact) = combine::apply(policy, &answers);
     trail.note(Stage::Combine, combined, Fact::Combine(fact));
 
     let pairs: Vec<(Judged, &MetricObservation<'_>)> = judged.iter().copied().zip(metrics).collect();
-    let (floored, asked_for, fact) = floors::apply(policy, combined, &pairs, track, now);
+    let wish = events.wish(policy, situation, &judged, track);
+    let cap = events.binding_cap(policy, stated);
+    let (floored, asked_for, fact) = floors::apply(policy, combined, &pairs, (&wish, cap), (track, now));
     trail.note(Stage::Floors, floored, Fact::Floors(fact));
 
     let predicted = answers.predicted.map(|predicted| predicted.wants(asked));
@@ -159,12 +179,12 @@ pub fn decide(
     let withheld = Replicas::new(cooled.get().saturating_sub(affordable.get()));
     trail.note(Stage::Spend, affordable, Fact::Spend(fact));
 
-    let (desired, fact) = bounds::apply(policy.bounds, affordable);
+    let (desired, fact) = bounds::apply(policy.bounds, affordable, cap);
     trail.note(Stage::Bounds, desired, Fact::Bounds(fact));
 
     let Trail { stages, .. } = trail;
     let reactive = answers.reactive;
-    Decision {
+    let mut decision = Decision {
         at: now,
         asked,
         ready,
@@ -173,10 +193,13 @@ pub fn decide(
         predicted,
         present_need,
         withheld,
+        unapplied: None,
         judged,
         stages,
         write: None,
-    }
+    };
+    decision.unapplied = events.unapplied(stated, &wish, &decision);
+    decision
 }
 
 /// Stages 1 to 4: evidence, the reactive answer, the forecast and what it needs.
@@ -186,7 +209,7 @@ fn wishes(
     evidence: &mut Vec<EvidenceMemory>,
     trail: &mut Trail,
 ) -> Wishes {
-    let Situation { now, asked, ready, metrics } = *situation;
+    let Situation { now, asked, ready, metrics, .. } = *situation;
     align(policy, evidence);
     let judged: Vec<Judged> = policy
         .metrics
@@ -208,7 +231,8 @@ fn wishes(
         Fact::Reactive(reactive::Fact { answer: reactive, asked, utilization }),
     );
 
-    let fact = predictive::ForecastFact::of(policy, metrics, now);
+    let fact =
+        predictive::ForecastFact::of(policy, metrics, now, events::times(situation, now.plus(policy.lead)));
     trail.note(Stage::Forecast, asked, Fact::Forecast(fact));
 
     let mut predicted: Option<Predicted> = None;

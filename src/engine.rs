@@ -13,6 +13,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Window;
 use crate::decide::{
     self, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
 };
@@ -32,6 +33,8 @@ pub struct Observation<'a> {
     pub hpa: Option<HpaFloor>,
     /// Whether somebody else is known to scale the same target: then nothing is written.
     pub rival: bool,
+    /// Announced events, at least those on now and near.
+    pub events: &'a [Window],
     /// One for each metric of the policy, in its order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -63,12 +66,12 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
     }
-    let Observation { now, asked, ready, metrics, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, .. } = *observation;
     memory.shadow = None;
     let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
     resolve_intent(&mut memory, &mut track, asked);
     track.notice_foreign_write(now, asked);
-    let situation = Situation { now, asked, ready, metrics };
+    let situation = Situation { now, asked, ready, events, metrics };
     let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
     let conflict = observation.rival || track.in_conflict();
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
@@ -139,13 +142,13 @@ fn note_mode(decision: &mut Decision, fact: ModeFact) {
 
 /// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
 fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
-    let Observation { now, asked, ready, metrics, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, .. } = *observation;
     memory.track = None;
     memory.intent = None;
     memory.pause_entered = None;
     let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready));
     shadow.advance(now);
-    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, metrics };
+    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, events, metrics };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
     shadow.account(policy, &decision);

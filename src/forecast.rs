@@ -39,12 +39,12 @@ mod view;
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use features::{FEATURES, Ladder};
 pub use global::{Course, Examples, Family, GlobalModel, ModelError};
-pub use keeper::{Arrival, Judgement, Keeper};
-pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles};
+pub use keeper::{Arrival, Judgement, Keeper, fitted};
+pub use quantiles::{LEVELS, N_LEVELS, QuantileForecast, Quantiles, SeasonalProfile};
 pub use trust::{Trust, TrustQuestion, TrustState};
 
 use crate::calendar::TimeZone;
-use crate::series::{Sample, Series, Slot};
+use crate::series::{Sample, Series, Slot, median};
 use crate::units::{Demand, Share, Span, Step, Timestamp};
 use calibration::Calibration;
 use levels::{Clock, clock_ahead};
@@ -169,9 +169,14 @@ impl Forecaster {
     /// assert!((midnight - 100.0).abs() < 20.0, "{midnight}");
     /// ```
     pub fn learn(config: ForecastConfig, samples: &[(Timestamp, f64)]) -> Self {
+        Self::learn_from(config, samples.iter().map(|&(at, value)| Arrival { at, value, censored: false }))
+    }
+
+    /// [`Self::learn`] from samples of which some are lower bounds.
+    pub fn learn_from(config: ForecastConfig, samples: impl IntoIterator<Item = Arrival>) -> Self {
         let mut forecaster = Self::new(config);
-        for &(at, value) in samples {
-            forecaster.series.push(at, value, false);
+        for Arrival { at, value, censored } in samples {
+            forecaster.series.push(at, value, censored);
         }
         forecaster.refit();
         forecaster
@@ -226,6 +231,11 @@ impl Forecaster {
         if is_last_of_block && before != Some(newest) && blocking == self.series.blocking() {
             self.calibrate(newest);
         }
+    }
+
+    /// Forgets what was read from `from` until before `to`, but for the newest sample: it becomes a gap.
+    pub fn forget(&mut self, from: Timestamp, to: Timestamp) {
+        self.series.forget(from, to);
     }
 
     fn calibrate(&mut self, slot: Slot) {
@@ -315,6 +325,26 @@ impl Forecaster {
             }
         }
         highest.and_then(Demand::new)
+    }
+
+    /// Usual demand over `n_steps` steps from the one that contains `from`.
+    pub fn profile(&self, from: Timestamp, n_steps: usize) -> SeasonalProfile {
+        let from = from.floor_to(self.config.step);
+        let oldest = self.series.time(self.series.oldest());
+        let steps = u64::try_from(n_steps).unwrap_or(u64::MAX);
+        let length = Span::from_millis(self.config.step.span().millis().saturating_mul(steps));
+        let offsets = self.config.zone.offsets(oldest, from.plus(length));
+        let days = u32::try_from(from.since(oldest).millis() / 86_400_000 + 1).unwrap_or(u32::MAX);
+        let mut at = from;
+        let mut usual = Vec::with_capacity(n_steps);
+        for _ in 0..n_steps {
+            let same =
+                (1..=days).map(|day| self.series.known(self.series.slot(offsets.days_before(at, day))));
+            let mut known: Vec<f64> = same.filter_map(Sample::reading).collect();
+            usual.push(Demand::new(median(&mut known)).filter(|_| !known.is_empty()));
+            at = at.plus(self.config.step.span());
+        }
+        SeasonalProfile { from, step: self.config.step, usual }
     }
 
     /// The .05 quantile for the step that contains `now`, as forecast from the newest sample at least 30 minutes

@@ -10,6 +10,7 @@
 //! | [`protocol`] | read, decide, record the intent, write: at most three rounds |
 //! | [`acts`], [`worker`] | one tick of one autoscaler: gather, tick, effect |
 //! | [`signal`] | one metric: its reading and its forecaster |
+//! | [`announced`] | calendars as windows |
 //! | [`fleet`] | a task for each autoscaler |
 //! | [`floors`] | the finalizer that gives an HPA its own minimum back |
 //! | [`restore`] | all of them at once, before the operator is removed |
@@ -20,6 +21,7 @@
 
 pub mod acts;
 pub mod actuate;
+pub mod announced;
 pub mod checkpoint;
 pub mod context;
 #[cfg(test)]
@@ -112,6 +114,7 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         clock,
         pool: Arc::new(pool),
         autoscalers: watching.autoscalers,
+        calendars: watching.calendars,
         sources: watching.sources,
         metrics: Arc::new(metrics),
         events: sink,
@@ -149,6 +152,11 @@ async fn work(
 ) {
     let filled = async {
         for store in &ctx.autoscalers {
+            if store.wait_until_ready().await.is_err() {
+                return false;
+            }
+        }
+        for store in &ctx.calendars {
             if store.wait_until_ready().await.is_err() {
                 return false;
             }

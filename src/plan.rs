@@ -26,6 +26,7 @@ pub use hpa::of_scenario as hpa_course;
 pub use replay::{Foreseen, Replay};
 pub use scenario::{History, Scenario, ScenarioError, hpa_at, replayed, unpredicted};
 
+use crate::calendar;
 use crate::forecast::TrustState;
 use crate::policy::Mode;
 
@@ -75,7 +76,7 @@ impl Run {
         let replays = vec![
             Replay::begin("foresail", replayed(policy, Mode::Active), scenario),
             Replay::begin("floor", replayed(policy, Mode::Floor), scenario),
-            Replay::begin("reactive", unpredicted(policy), scenario),
+            Replay::begin("reactive", unpredicted(policy), scenario).unannounced(),
         ];
         let trust = vec![TrustState::default(); policy.metrics.len()];
         Self { replays, trust, ahead: Vec::with_capacity(scenario.grid.n_steps) }
@@ -150,16 +151,23 @@ pub fn run(scenario: &Scenario) -> Outcome {
 }
 
 fn of_issued<'a>(issued: Option<&'a Issued>, trust: &mut TrustState) -> Foreseen<'a> {
-    let Some(Issued { outlook, p05_earlier, judgement }) = issued else { return Foreseen::default() };
+    let Some(Issued { outlook, profile, p05_earlier, judgement }) = issued else {
+        return Foreseen::default();
+    };
     if let Some(judgement) = judgement {
         *trust = judgement.after(*trust);
     }
-    Foreseen { outlook: outlook.as_ref(), trusted: trust.trusted, p05_earlier: *p05_earlier }
+    Foreseen {
+        outlook: outlook.as_ref(),
+        profile: profile.as_ref(),
+        trusted: trust.trusted,
+        p05_earlier: *p05_earlier,
+    }
 }
 
 fn ahead(scenario: &Scenario, i: usize, known: &[Foreseen<'_>]) -> Option<Ahead> {
     let at = scenario.grid.time(i).plus(scenario.policy.lead);
-    let unit = scenario.capacity()?.get();
+    let unit = scenario.capacity()?.get() * calendar::factor(&scenario.events, at);
     let mut largest: Option<Ahead> = None;
     for (one, capacity) in known.iter().zip(&scenario.capacities) {
         let Some(quantiles) = one.outlook.and_then(|outlook| outlook.at(at)) else { continue };

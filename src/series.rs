@@ -199,6 +199,24 @@ impl Series {
         }
     }
 
+    /// Makes a gap of everything from `from` until before `to`, but for the newest sample.
+    pub fn forget(&mut self, from: Timestamp, to: Timestamp) {
+        let Some(newest) = self.newest else { return };
+        let last = self.slot(to.minus(Span::from_millis(1))).min(newest - 1);
+        for slot in self.slot(from).max(self.oldest())..=last {
+            let age = usize::try_from(newest - slot).unwrap_or(usize::MAX);
+            if let Some(stored) = self.fine.back_mut(age) {
+                *stored = f32::NAN;
+                self.refresh_block(slot);
+            } else {
+                let age = self.block_age(self.blocking.block_of(slot));
+                if let Some(stored) = self.blocks.back_mut(age) {
+                    *stored = f32::NAN;
+                }
+            }
+        }
+    }
+
     /// The sample of `slot`; a gap where it is averaged already or not known.
     pub fn sample(&self, slot: Slot) -> Sample {
         let Some(age) = self.newest.and_then(|newest| usize::try_from(newest - slot).ok()) else {

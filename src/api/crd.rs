@@ -9,7 +9,7 @@ use kube::core::cel::{CompiledSchema, compile_schema};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{ForecastCheckpoint, MetricSource, PredictiveAutoscaler};
+use super::{DemandCalendar, ForecastCheckpoint, MetricSource, PredictiveAutoscaler};
 
 /// `apiVersion` of every kind.
 pub const VERSION: &str = "foresail.dev/v1alpha1";
@@ -28,7 +28,7 @@ pub struct Kind {
     pub(super) patterns: HashMap<String, Regex>,
 }
 
-/// The three custom resources, built once.
+/// The custom resources, built once.
 pub fn kinds() -> &'static [Kind] {
     static KINDS: OnceLock<Vec<Kind>> = OnceLock::new();
     KINDS.get_or_init(|| {
@@ -36,6 +36,7 @@ pub fn kinds() -> &'static [Kind] {
             ("PredictiveAutoscaler", true, PredictiveAutoscaler::crd()),
             ("MetricSource", false, MetricSource::crd()),
             ("ForecastCheckpoint", true, ForecastCheckpoint::crd()),
+            ("DemandCalendar", true, DemandCalendar::crd()),
         ]
         .into_iter()
         .map(|(name, namespaced, crd)| build(name, namespaced, &crd))
@@ -48,7 +49,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     kinds().iter().find(|kind| kind.name == name)
 }
 
-/// The definitions to apply: `PredictiveAutoscaler`, `MetricSource`, `ForecastCheckpoint`.
+/// The definitions to apply: `PredictiveAutoscaler`, `MetricSource`, `ForecastCheckpoint`, `DemandCalendar`.
 ///
 /// # Panics
 /// Never: the definitions were serialised from this very type.

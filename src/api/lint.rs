@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::crd::Kind;
 use super::rules::Rule;
 use super::schema::{self, Finding};
-use super::{FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, policy};
+use super::{
+    DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, events, policy,
+};
 
 /// Every problem of one manifest, in the order of the paths; `None` when its kind is not one of ours.
 ///
@@ -71,6 +73,9 @@ fn beyond_schema(kind: &str, spec: Option<&Value>) -> Vec<FieldError> {
         }
         "MetricSource" => serde_json::from_value::<MetricSourceSpec>(spec)
             .map(|spec| source_problems(&spec))
+            .unwrap_or_default(),
+        "DemandCalendar" => serde_json::from_value::<DemandCalendarSpec>(spec)
+            .map(|spec| events::beyond_schema(&spec))
             .unwrap_or_default(),
         _ => Vec::new(),
     }

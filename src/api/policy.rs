@@ -139,6 +139,7 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
         cooldown,
         thresholds,
         spend: spend_block,
+        calendar_refs: _,
         evidence,
         fallback: fallback_block,
         actuation: actuation_block,

@@ -12,6 +12,7 @@
 
 pub mod autoscaler;
 pub mod behavior;
+pub mod calendar;
 pub mod checkpoint;
 pub mod metric;
 pub mod settings;
@@ -20,9 +21,10 @@ pub mod status;
 pub mod text;
 
 pub use autoscaler::{
-    Mode, Pause, PredictiveAutoscaler, PredictiveAutoscalerSpec, ScaleTargetRef, SourceRef,
+    CalendarRef, Mode, Pause, PredictiveAutoscaler, PredictiveAutoscalerSpec, ScaleTargetRef, SourceRef,
 };
 pub use behavior::{Behavior, PolicyType, RatePolicy, ScalingRules, SelectPolicy};
+pub use calendar::{CalendarEvent, DemandCalendar, DemandCalendarSpec, Weekday, Weekly};
 pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
 pub use metric::{Metric, MetricType, Prediction};
 pub use settings::{

@@ -1,6 +1,7 @@
 //! `foresail plan`: policies replayed on a history, side by side.
 
 mod autoscaler;
+mod event;
 mod prometheus;
 
 use std::fs::{self, File};
@@ -21,6 +22,7 @@ use crate::policy::{CapacityRule, Policy};
 use crate::report::{PlanJson, Report, page, table, write_decisions};
 use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp, replicas_ceil};
 use autoscaler::{Autoscaler, Setting};
+use event::Announcement;
 
 /// Time between two ticks of the operator, as it is by default.
 pub(super) const INTERVAL: Span = Span::from_seconds(15);
@@ -32,7 +34,8 @@ const GATE_MISSED: u8 = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub struct PlanArgs {
-    /// Manifests with one PredictiveAutoscaler, YAML or JSON; `-` reads standard input.
+    /// Manifests with one PredictiveAutoscaler and each DemandCalendar that it names, YAML or JSON; `-` reads standard
+    /// input.
     #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -67,6 +70,12 @@ pub struct PlanArgs {
     /// Another value for a field of the spec, as `objective.unserved=1%`.
     #[arg(long, value_name = "PATH=VALUE", value_parser = Setting::parse)]
     set: Vec<Setting>,
+
+    /// An event that is announced besides those of its calendars, as `2026-11-27 18:00 +3h x4` or
+    /// `Friday 18:00 +4h x1.5 ramp=30m decay=1h ready=15m min=5 max=50 learn=no`, in forecast.timeZone. The demand
+    /// stays that of the history.
+    #[arg(long, value_name = "EVENT", value_parser = Announcement::parse)]
+    event: Vec<Announcement>,
 
     /// A claim that must hold, as `unserved<=0.1%` or `cost<=1.1xhpa`; exit code 3 when it does not.
     #[arg(long, value_name = "CLAIM", value_parser = Gate::parse)]
@@ -112,12 +121,14 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         lead,
         traffic,
         mut set,
+        event,
         gate,
         out,
         output,
     } = args;
     set.extend(lead.and_then(|lead| Setting::new("forecast.leadTime", &lead)));
-    let autoscaler = autoscaler::read(&files, &set)?;
+    let mut autoscaler = autoscaler::read(&files, &set)?;
+    autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?.as_ref())?;
     let source = match &prometheus {
         Some(url) => Source::Prometheus(url),
         None => Source::Files { history: &history, recorded: recorded.as_deref() },
@@ -216,7 +227,8 @@ fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow:
         demand.push(kept);
     }
     let recorded: Vec<(Timestamp, Replicas)> = recorded;
-    Ok(History { demand, capacities, recorded, from })
+    let events = autoscaler.windows(&demand);
+    Ok(History { demand, capacities, events, recorded, from })
 }
 
 /// What one replica serves of each metric.

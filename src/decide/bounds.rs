@@ -6,7 +6,7 @@ use std::fmt;
 use crate::units::{ReplicaBounds, Replicas};
 
 /// What the bounds did, for their sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// Within.
     Within(Replicas, Replicas),
@@ -19,14 +19,26 @@ pub enum Fact {
         /// The bound.
         max: Replicas,
     },
+    /// Lowered to the `maxReplicas` of an announced event.
+    Event {
+        /// What was wanted.
+        wanted: Replicas,
+        /// The event's bound.
+        max: Replicas,
+        /// The event.
+        name: String,
+    },
 }
 
-/// Moves the proposal into the bounds.
-pub fn apply(bounds: ReplicaBounds, proposal: Replicas) -> (Replicas, Fact) {
+/// Moves the proposal into the bounds, of which the upper one is that of the event `cap` if there is one.
+pub fn apply(bounds: ReplicaBounds, proposal: Replicas, cap: Option<&str>) -> (Replicas, Fact) {
     let n = bounds.clamp(proposal);
     let fact = match n.cmp(&proposal) {
         Ordering::Greater => Fact::Min(n),
-        Ordering::Less => Fact::Max { wanted: proposal, max: n },
+        Ordering::Less => match cap {
+            Some(name) => Fact::Event { wanted: proposal, max: n, name: name.to_owned() },
+            None => Fact::Max { wanted: proposal, max: n },
+        },
         Ordering::Equal => Fact::Within(bounds.min(), bounds.max()),
     };
     (n, fact)
@@ -37,6 +49,9 @@ impl fmt::Display for Fact {
         match self {
             Self::Within(min, max) => write!(f, "within {min} and {max}"),
             Self::Min(min) => write!(f, "minReplicas is {min}"),
+            Self::Event { wanted, max, name } => {
+                write!(f, "event `{name}` allows at most {max}, {wanted} were wanted")
+            }
             Self::Max { wanted, max } => write!(f, "maxReplicas is {max}, {wanted} were wanted"),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::forecast::QuantileForecast;
+use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::{MetricRule, Policy};
 use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp};
 
@@ -97,6 +97,8 @@ pub struct MetricObservation<'a> {
     pub outlook: Option<&'a QuantileForecast>,
     /// Whether that forecast has earned its place.
     pub trusted: bool,
+    /// Usual demand of the coming steps, while an event is near; like every forecast here without events in it.
+    pub profile: Option<&'a SeasonalProfile>,
     /// The .05 quantile for now, as forecast 30 minutes ago.
     pub p05_earlier: Option<Demand>,
     /// The most of the same hours on earlier days, from now over lead and hold.

@@ -1,14 +1,16 @@
-//! Stage 6: what the proposal may not go under: the fallback, a human's scale-up, `minReplicas`.
+//! Stage 6: what the proposal may not go under: the fallback, announced events, a human's scale-up, `minReplicas`; and
+//! what it may not exceed while an event caps it.
 
 use std::fmt;
 
+use super::events::{self, Wish};
 use super::evidence::{Judged, MetricObservation};
 use super::track::Track;
 use crate::policy::Policy;
 use crate::units::{Demand, Replicas, Span, Timestamp};
 
 /// The largest floor and where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// No floor is above the proposal.
     Free,
@@ -18,6 +20,8 @@ pub enum Fact {
     LastForecast(Replicas, Span),
     /// The most of the same hours on earlier days.
     SameHours(Replicas, Span),
+    /// What an announced event asks for or allows.
+    Event(events::Fact),
     /// A human asked for more, and so long remains.
     Human(Replicas, Span),
     /// `minReplicas`.
@@ -29,6 +33,7 @@ impl Fact {
     pub fn replicas(&self) -> Replicas {
         match *self {
             Self::Free => Replicas::ZERO,
+            Self::Event(ref fact) => fact.replicas(),
             Self::Stated(n, _)
             | Self::LastForecast(n, _)
             | Self::SameHours(n, _)
@@ -70,13 +75,14 @@ fn fallback(policy: &Policy, judged: &Judged, seen: &MetricObservation<'_>, now:
     seen.same_hours_maximum.map_or(Fact::Free, |most| Fact::SameHours(capacity.need(most), absent_for))
 }
 
-/// The proposal with every floor applied, the floors without `minReplicas`, and the one that binds.
+/// The proposal with every floor and the cap of an event applied, the floors without `minReplicas`, and what binds.
+/// `cap` names the event that is `maxReplicas` for now.
 pub fn apply(
     policy: &Policy,
     proposal: Replicas,
     metrics: &[(Judged, &MetricObservation<'_>)],
-    track: &Track,
-    now: Timestamp,
+    (wish, cap): (&Wish, Option<&str>),
+    (track, now): (&Track, Timestamp),
 ) -> (Replicas, Replicas, Fact) {
     let mut binding = Fact::Free;
     let mut consider = |fact: Fact| {
@@ -87,18 +93,25 @@ pub fn apply(
     for (judged, seen) in metrics {
         consider(fallback(policy, judged, seen, now));
     }
+    if let Some(fact) = &wish.fact {
+        consider(Fact::Event(fact.clone()));
+    }
     if let Some(human) = track.human.filter(|human| now < human.until) {
         consider(Fact::Human(human.n, human.until.since(now)));
     }
-    let asked_for = binding.replicas();
+    let mut asked_for = binding.replicas();
     if policy.bounds.min() > binding.replicas() {
         binding = Fact::Min(policy.bounds.min());
     }
-    if binding.replicas() > proposal {
-        (binding.replicas(), asked_for, binding)
-    } else {
-        (proposal, asked_for, Fact::Free)
+    let (floored, fact) =
+        if binding.replicas() > proposal { (binding.replicas(), binding) } else { (proposal, Fact::Free) };
+    let most = policy.bounds.max();
+    if let Some(name) = cap.filter(|_| floored > most) {
+        asked_for = asked_for.min(most);
+        let fact = events::Fact::Cap { name: name.to_owned(), n: most, wanted: floored };
+        return (most, asked_for, Fact::Event(fact));
     }
+    (floored, asked_for, fact)
 }
 
 impl fmt::Display for Fact {
@@ -111,6 +124,7 @@ impl fmt::Display for Fact {
             Self::Stated(n, span) => absent(f, n, "fallback.replicas", span),
             Self::LastForecast(n, span) => absent(f, n, "the last forecast's p95", span),
             Self::SameHours(n, span) => absent(f, n, "the most of the same hours on earlier days", span),
+            Self::Event(fact) => fact.fmt(f),
             Self::Human(n, left) => {
                 write!(f, "somebody scaled up to {n}: kept as a floor for another {}s", left.seconds())
             }

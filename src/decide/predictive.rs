@@ -75,7 +75,7 @@ fn need_path(
 }
 
 /// `b_H = n_H; b_h = max(n_h, the least n that reaches b_{h+1} by the next step)` (DESIGN 12), in place.
-fn backward_pass(policy: &Policy, needs: &mut [Replicas]) {
+pub(super) fn backward_pass(policy: &Policy, needs: &mut [Replicas]) {
     let cooldown = policy.step.steps_covering(policy.cooldown.up).max(1);
     for h in (0..needs.len().saturating_sub(1)).rev() {
         // A raise at h blocks the next one until the cooldown is over: it must cover all steps before that.
@@ -135,17 +135,20 @@ pub enum ForecastFact {
         lead: Span,
         /// Whether it is trusted.
         trusted: bool,
+        /// How many times ordinary demand announced events expect then.
+        times: f64,
     },
     /// There is none to speak of.
     None(NoForecast),
 }
 
 impl ForecastFact {
-    /// The fact about the first metric that has a forecast.
+    /// The fact about the first metric that has a forecast; `times` is in it already.
     pub fn of<'a>(
         policy: &Policy,
         seen: impl IntoIterator<Item = &'a MetricObservation<'a>>,
         now: Timestamp,
+        times: f64,
     ) -> Self {
         for one in seen {
             let Some(outlook) = one.outlook else { continue };
@@ -157,6 +160,7 @@ impl ForecastFact {
                 at_lead: (quantiles.at(0.5), quantiles.at(0.99)),
                 lead: policy.lead,
                 trusted: one.trusted,
+                times,
             };
         }
         let predicted = policy.metrics.iter().any(|rule| rule.prediction);
@@ -167,7 +171,7 @@ impl ForecastFact {
 impl fmt::Display for ForecastFact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Issued { age, at_lead: (p50, p99), lead, trusted } => {
+            Self::Issued { age, at_lead: (p50, p99), lead, trusted, times } => {
                 let word =
                     if *trusted { "trusted" } else { "not trusted: it has not beaten the reactive answer" };
                 write!(
@@ -176,7 +180,11 @@ impl fmt::Display for ForecastFact {
                     Number(p50.get()),
                     Number(p99.get()),
                     age.seconds()
-                )
+                )?;
+                if (*times - 1.0).abs() > f64::EPSILON {
+                    write!(f, "; {} times ordinary demand is announced for then", Number(*times))?;
+                }
+                Ok(())
             }
             Self::None(reason) => reason.fmt(f),
         }

@@ -44,6 +44,9 @@ pub struct Track {
     /// Instants of foreign writes within ten minutes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<Timestamp>,
+    /// A forecast was trusted within an event that ends then: losing that trust lowers nothing before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_in_event_until: Option<Timestamp>,
     /// Whether `asked` was lowered from outside since the last own change; the way back is not delayed (I32).
     pub lowered_outside: bool,
 }

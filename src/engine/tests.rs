@@ -16,6 +16,7 @@ fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -
         ready: replicas(asked),
         hpa: None,
         rival: false,
+        events: &[],
         metrics,
     }
 }

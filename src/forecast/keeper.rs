@@ -1,12 +1,20 @@
 //! One metric's forecaster through time: when it issues a forecast, refits, and has its trust measured.
 //!
 //! In: newly visible samples and the present instant. Out: the forecast that stands, what the forecast of half an hour
-//! ago expected of now, and measurements of trust. The operator and the planner drive it with the same calls, so that
+//! ago expected of now, and measurements of trust. Announced events are taken out of demand before it is learned: every
+//! sample within a window is divided by what the window multiplies it by; where a window is excluded from learning the
+//! quotient serves as the present while the event lasts, and is forgotten when it is over.
+//!
+//! The operator and the planner drive it with the same calls, so that
 //! a plan has no forecast that the operator would not have had.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::{ForecastConfig, Forecaster, QuantileForecast, Trust, TrustQuestion, TrustState};
+use super::{
+    ForecastConfig, Forecaster, QuantileForecast, SeasonalProfile, Trust, TrustQuestion, TrustState,
+};
+use crate::calendar::{self, Window};
 use crate::units::{Demand, Span, Timestamp};
 
 /// How long before a step [`Keeper::p05_earlier`] looks at it (DESIGN 4, stage 5).
@@ -24,6 +32,32 @@ pub struct Arrival {
     pub value: f64,
     /// Whether the target was saturated, so that demand was at least `value`.
     pub censored: bool,
+}
+
+/// What is learned of a sample at `now`; `None` within an excluded window that is over.
+fn without_events(windows: &[Window], arrival: Arrival, now: Timestamp) -> Option<Arrival> {
+    let Arrival { at, value, censored } = arrival;
+    let excluded = windows.iter().filter(|one| one.effect.exclude_from_learning && one.holds(at));
+    let mut lasts = None;
+    for window in excluded {
+        lasts = lasts.max(Some(window.over()));
+    }
+    if lasts.is_some_and(|over| over <= now) {
+        return None;
+    }
+    let value = value / calendar::factor(windows, at);
+    Some(Arrival { at, value, censored: censored || lasts.is_some() })
+}
+
+/// The first fit from a history that is known at `now`, with announced events taken out.
+pub fn fitted(
+    config: ForecastConfig,
+    windows: &[Window],
+    samples: &[(Timestamp, f64)],
+    now: Timestamp,
+) -> Forecaster {
+    let arrivals = samples.iter().map(|&(at, value)| Arrival { at, value, censored: false });
+    Forecaster::learn_from(config, arrivals.filter_map(|one| without_events(windows, one, now)))
 }
 
 /// A measurement of trust, and what it does to the state.
@@ -60,6 +94,11 @@ pub struct Keeper {
     config: ForecastConfig,
     /// How far into each hour trust is measured, so that many keepers do not measure at once.
     trust_offset: Span,
+    /// Announced events, from the start of the history on.
+    windows: Arc<[Window]>,
+    /// Excluded windows that were over by then are forgotten.
+    forgotten: Timestamp,
+    profile: Option<SeasonalProfile>,
     forecaster: Option<Forecaster>,
     outlook: Option<QuantileForecast>,
     /// Starts of coming steps with the .05 quantile issued [`EARLIER`] before them, oldest first.
@@ -72,11 +111,15 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper without a forecaster. `trust_offset`: how far into each hour trust is measured.
-    pub const fn new(config: ForecastConfig, trust_offset: Span) -> Self {
+    /// A keeper without a forecaster. `trust_offset`: how far into each hour trust is measured; `windows`: announced
+    /// events, from the start of the history on.
+    pub const fn new(config: ForecastConfig, trust_offset: Span, windows: Arc<[Window]>) -> Self {
         Self {
             config,
             trust_offset,
+            windows,
+            forgotten: Timestamp::from_millis(i64::MIN),
+            profile: None,
             forecaster: None,
             outlook: None,
             issued_p05: VecDeque::new(),
@@ -105,9 +148,13 @@ impl Keeper {
     pub fn catch_up(&mut self, samples: &[(Timestamp, f64)], last_tick: Timestamp) {
         let mut forecaster = Forecaster::new(self.config.clone());
         for &(at, value) in samples {
-            forecaster.observe(at, Some(value), false);
+            let arrival = Arrival { at, value, censored: false };
+            if let Some(Arrival { at, value, censored }) = without_events(&self.windows, arrival, last_tick) {
+                forecaster.observe(at, Some(value), censored);
+            }
         }
         self.forecaster = Some(forecaster);
+        self.forgotten = last_tick;
         self.issued_p05.clear();
         self.refit_day = day(last_tick);
         self.trust_hour = Some(self.hour(last_tick));
@@ -116,8 +163,25 @@ impl Keeper {
     fn replace(&mut self, forecaster: Forecaster, now: Timestamp) {
         self.forecaster = Some(forecaster);
         self.refit_day = day(now);
+        self.forgotten = now;
         self.issued_p05.clear();
         self.issue(now);
+    }
+
+    /// Other events are announced. What was learned stands where they take the same out of it
+    /// ([`Self::takes_out`]); else the caller learns the history again.
+    pub fn announce(&mut self, windows: Arc<[Window]>) {
+        self.windows = windows;
+    }
+
+    /// Whether the windows that began before `now` are those of `windows`, and demand within them is unchanged.
+    pub fn takes_out(&self, windows: &[Window], now: Timestamp) -> bool {
+        let begun = |all: &[Window]| -> Vec<Window> {
+            let teaches = |one: &&Window| one.multiplies() || one.effect.exclude_from_learning;
+            let kept = now.minus(self.config.history);
+            all.iter().filter(|one| one.start < now && kept < one.over()).filter(teaches).cloned().collect()
+        };
+        begun(&self.windows) == begun(windows)
     }
 
     /// Appends samples in time order and issues a new forecast. Nothing happens before there is a forecaster.
@@ -126,10 +190,32 @@ impl Keeper {
         if arrivals.is_empty() {
             return;
         }
-        for &Arrival { at, value, censored } in arrivals {
+        for &arrival in arrivals {
+            let Some(Arrival { at, value, censored }) = without_events(&self.windows, arrival, now) else {
+                continue;
+            };
             forecaster.observe(at, Some(value), censored);
+            let over = |one: &&Window| self.forgotten < one.over() && one.over() <= at;
+            for window in self.windows.iter().filter(|one| one.effect.exclude_from_learning).filter(over) {
+                forecaster.forget(window.start, window.over());
+            }
+            self.forgotten = self.forgotten.max(at);
         }
         self.issue(now);
+    }
+
+    /// Usual demand from now on, while an event is near that changes it.
+    fn usual(&self, now: Timestamp) -> Option<SeasonalProfile> {
+        let horizon = Span::from_millis(
+            self.config.step.span().millis().saturating_mul(u64::try_from(self.config.horizon_steps).ok()?),
+        );
+        let near = |one: &&Window| {
+            one.multiplies()
+                && one.start.minus(one.effect.ready_before).minus(horizon) <= now
+                && now < one.over()
+        };
+        let ahead = self.windows.iter().filter(near).map(|one| one.effect.ready_before).max()?;
+        Some(self.forecaster.as_ref()?.profile(now, self.config.step.steps_covering(horizon.plus(ahead))))
     }
 
     /// Whether [`Self::keep`] has work to do, which takes milliseconds: a refit, or a measurement of trust.
@@ -173,6 +259,7 @@ impl Keeper {
     }
 
     fn issue(&mut self, now: Timestamp) {
+        self.profile = self.usual(now);
         let Some(forecaster) = &self.forecaster else { return };
         self.outlook = forecaster.forecast();
         let step = self.config.step;
@@ -200,6 +287,21 @@ impl Keeper {
     /// The forecast that stands.
     pub const fn outlook(&self) -> Option<&QuantileForecast> {
         self.outlook.as_ref()
+    }
+
+    /// Usual demand of the coming steps, while an event is near that changes it.
+    pub const fn profile(&self) -> Option<&SeasonalProfile> {
+        self.profile.as_ref()
+    }
+
+    /// How many times ordinary demand the announced events expect at `at`.
+    pub fn times(&self, at: Timestamp) -> f64 {
+        calendar::factor(&self.windows, at)
+    }
+
+    /// The announced events.
+    pub const fn windows(&self) -> &Arc<[Window]> {
+        &self.windows
     }
 
     /// The .05 quantile for the step of the last issue, as it was forecast 30 minutes before; computed afterwards
@@ -249,7 +351,7 @@ mod tests {
             horizon_steps: 60,
             global: crate::forecast::GlobalModel::shipped(),
         };
-        let mut keeper = Keeper::new(config.clone(), offset);
+        let mut keeper = Keeper::new(config.clone(), offset, Arc::from([]));
         let samples: Vec<(Timestamp, f64)> = (-300..0).map(|i| (at(i), demand(i))).collect();
         keeper.begin(Forecaster::learn(config, &samples), at(0));
         keeper

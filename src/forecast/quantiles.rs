@@ -55,6 +55,12 @@ impl Quantiles {
         &self.0
     }
 
+    /// The quantiles of `factor` times this demand; `factor` is finite and not negative.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self(self.0.map(|value| (value * factor).min(f64::MAX)))
+    }
+
     /// The mean excess over the .999 quantile, `(Q.999 - Q.99) / ln 10` (DESIGN 12).
     fn tail_scale(&self) -> f64 {
         let [.., q99, _, q999] = self.0;
@@ -173,10 +179,41 @@ pub struct QuantileForecast {
 }
 
 impl QuantileForecast {
+    /// The forecast of demand that is `factor(start of a step)` times this.
+    #[must_use]
+    pub fn times(&self, factor: impl Fn(Timestamp) -> f64) -> Self {
+        let mut at = self.newest;
+        let steps = self.steps.iter().map(|quantiles| {
+            at = at.plus(self.step.span());
+            quantiles.times(factor(at))
+        });
+        Self { newest: self.newest, step: self.step, steps: steps.collect() }
+    }
+
     /// The quantiles for the step that contains `at`; `None` before the first and after the last step ahead.
     pub fn at(&self, at: Timestamp) -> Option<&Quantiles> {
         let ahead = at.millis().checked_sub(self.newest.millis())?;
         let h = ahead.div_euclid(self.step.span().millis().cast_signed());
         self.steps.get(usize::try_from(h.checked_sub(1)?).ok()?)
+    }
+}
+
+/// Usual demand at coming steps: the median of the same local time on the days that are held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeasonalProfile {
+    /// The start of the first step.
+    pub from: Timestamp,
+    /// The grid.
+    pub step: Step,
+    /// `usual[i]` is demand over `[from + i * step, from + (i + 1) * step)`; `None` where no day is held.
+    pub usual: Vec<Option<Demand>>,
+}
+
+impl SeasonalProfile {
+    /// Usual demand over the step that contains `at`.
+    pub fn at(&self, at: Timestamp) -> Option<Demand> {
+        let after = at.millis().checked_sub(self.from.millis())?;
+        let i = after.div_euclid(self.step.span().millis().cast_signed());
+        *self.usual.get(usize::try_from(i).ok()?)?
     }
 }

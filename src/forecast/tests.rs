@@ -1,6 +1,7 @@
 //! Laws of forecasts on seeded synthetic series.
 
 mod changes;
+mod events;
 mod held;
 mod laws;
 mod nasty;

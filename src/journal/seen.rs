@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{MetricObservation, Reading};
+use crate::calendar::Window;
+use crate::decide::{MetricObservation, Reading, events};
 use crate::engine::{HpaFloor, Observation};
-use crate::forecast::QuantileForecast;
+use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
-use crate::units::{CapacityPerReplica, Demand, Replicas, Timestamp};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp};
 
 /// Everything that was known at one instant; field by field an [`Observation`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Seen {
     pub hpa: Option<HpaFloor>,
     /// Whether somebody else scales the same target.
     pub rival: bool,
+    /// Announced events that are on or near.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Window>,
     /// One for each metric of the policy, in its order.
     pub metrics: Vec<SeenMetric>,
 }
@@ -45,28 +49,36 @@ pub struct SeenMetric {
     pub same_hours_maximum: Option<Demand>,
     /// Whether many series of the source have just fallen.
     pub source_suspect: bool,
+    /// Usual demand of the coming steps, while an event is near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<SeasonalProfile>,
 }
 
 impl Seen {
-    /// What a tick was given. Of forecasts it keeps the steps up to now + lead + hold, as far as any stage looks.
+    /// What a tick was given. Of forecasts it keeps the steps up to now + lead + hold, and what
+    /// events are readied before, as far as any stage looks; of events those that are near.
     pub fn of(policy: &Policy, observation: &Observation<'_>) -> Self {
         // Destructured in full, so that a new field cannot be forgotten.
-        let Observation { now, asked, ready, hpa, rival, metrics } = *observation;
-        let metrics = metrics.iter().map(|one| SeenMetric::of(policy, one, now)).collect();
-        Self { now, asked, ready, hpa, rival, metrics }
+        let Observation { now, asked, ready, hpa, rival, events, metrics } = *observation;
+        let events: Vec<Window> =
+            events.iter().filter(|one| events::is_near(policy, one, now)).cloned().collect();
+        let readied = events.iter().map(|one| one.effect.ready_before).max().unwrap_or(Span::ZERO);
+        let until = policy.lead.plus(policy.hold()).plus(readied);
+        let metrics = metrics.iter().map(|one| SeenMetric::of(one, now, until)).collect();
+        Self { now, asked, ready, hpa, rival, events, metrics }
     }
 
     /// Hands the observation to `ask` as a tick takes it.
     pub fn observe<T>(&self, ask: impl FnOnce(&Observation<'_>) -> T) -> T {
-        let Self { now, asked, ready, hpa, rival, metrics } = self;
+        let Self { now, asked, ready, hpa, rival, events, metrics } = self;
         let metrics: Vec<MetricObservation<'_>> = metrics.iter().map(SeenMetric::observation).collect();
         let (now, asked, ready, hpa, rival) = (*now, *asked, *ready, *hpa, *rival);
-        ask(&Observation { now, asked, ready, hpa, rival, metrics: &metrics })
+        ask(&Observation { now, asked, ready, hpa, rival, events, metrics: &metrics })
     }
 }
 
 impl SeenMetric {
-    fn of(policy: &Policy, seen: &MetricObservation<'_>, now: Timestamp) -> Self {
+    fn of(seen: &MetricObservation<'_>, now: Timestamp, until: Span) -> Self {
         let MetricObservation {
             reading,
             capacity,
@@ -75,14 +87,24 @@ impl SeenMetric {
             p05_earlier,
             same_hours_maximum,
             source_suspect,
+            profile,
         } = *seen;
-        let outlook = outlook.map(|outlook| as_far_as_looked(policy, outlook, now));
-        Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect }
+        let outlook = outlook.map(|outlook| as_far_as_looked(outlook, now, until));
+        let profile = profile.cloned();
+        Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect, profile }
     }
 
     fn observation(&self) -> MetricObservation<'_> {
-        let Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect } =
-            self;
+        let Self {
+            reading,
+            capacity,
+            outlook,
+            trusted,
+            p05_earlier,
+            same_hours_maximum,
+            source_suspect,
+            profile,
+        } = self;
         MetricObservation {
             reading: *reading,
             capacity: *capacity,
@@ -91,15 +113,16 @@ impl SeenMetric {
             p05_earlier: *p05_earlier,
             same_hours_maximum: *same_hours_maximum,
             source_suspect: *source_suspect,
+            profile: profile.as_ref(),
         }
     }
 }
 
-/// The forecast up to now + lead + hold and two steps more: one for each end of the span that may fall within a step.
-fn as_far_as_looked(policy: &Policy, outlook: &QuantileForecast, now: Timestamp) -> QuantileForecast {
+/// The forecast up to `until` from now and two steps more: one for each end of the span that may fall within a step.
+fn as_far_as_looked(outlook: &QuantileForecast, now: Timestamp, until: Span) -> QuantileForecast {
     let QuantileForecast { newest, step, steps } = outlook;
     let age = step.steps_covering(now.since(*newest));
-    let ahead = step.steps_covering(policy.lead).saturating_add(step.steps_covering(policy.hold()));
+    let ahead = step.steps_covering(until).saturating_add(1);
     let kept = age.saturating_add(ahead).saturating_add(2).min(steps.len());
     let steps = steps.iter().take(kept).copied().collect();
     QuantileForecast { newest: *newest, step: *step, steps }

@@ -20,8 +20,15 @@ fn record(
 ) -> Record {
     let metrics: [MetricObservation<'_>; 1] = [seen(reading, outlook)];
     let asked = replicas(asked);
-    let observation =
-        Observation { now: at(0), asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+    let observation = Observation {
+        now: at(0),
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        events: &[],
+        metrics: &metrics,
+    };
     Record::of(OWNER, policy, &observation, memory, &tick(policy, &observation, memory))
 }
 

@@ -80,6 +80,7 @@ impl Told {
             judged,
             stages,
             write,
+            unapplied: _,
         } = decision;
         let stages = stages.iter().map(|record| ToldStage {
             stage: record.stage.name().to_owned(),

@@ -78,6 +78,8 @@ pub struct TickActs<'a> {
     pub targets: &'a Targets,
     /// The signals with their readings and what is known of them.
     pub signals: Vec<(&'a Signal, Reading, Known)>,
+    /// Announced events.
+    pub events: &'a [crate::calendar::Window],
     /// The instant of the tick.
     pub now: Timestamp,
     /// The memory that stands in for a stored one, in this process.
@@ -167,6 +169,7 @@ impl Acts for TickActs<'_> {
             ready: seen.target.ready,
             hpa: seen.target.floor.as_ref().map(Floor::observed),
             rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
+            events: self.events,
             metrics: &metrics,
         };
         let tick = engine::tick(self.policy, &observation, &memory);

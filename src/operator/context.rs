@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::actuate::{ScaleTarget, Targets};
-use crate::api::{MetricSource, PredictiveAutoscaler};
+use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
 use crate::telemetry::decisions::DecisionLog;
@@ -43,6 +43,8 @@ pub struct Context {
     pub targets: Targets,
     /// The watch cache of autoscalers, one for each watched namespace.
     pub autoscalers: Vec<Store<PredictiveAutoscaler>>,
+    /// The watch cache of calendars, one for each watched namespace.
+    pub calendars: Vec<Store<DemandCalendar>>,
     /// The watch cache of sources.
     pub sources: Store<MetricSource>,
     /// The operator's own metrics.
@@ -74,6 +76,12 @@ impl Context {
     pub fn autoscaler(&self, namespace: &str, name: &str) -> Option<Arc<PredictiveAutoscaler>> {
         let key = ObjectRef::new(name).within(namespace);
         self.autoscalers.iter().find_map(|store| store.get(&key))
+    }
+
+    /// A calendar as the watch caches have it.
+    pub fn calendar(&self, namespace: &str, name: &str) -> Option<Arc<DemandCalendar>> {
+        let key = ObjectRef::new(name).within(namespace);
+        self.calendars.iter().find_map(|store| store.get(&key))
     }
 
     /// The older autoscaler that names the same target: it acts, the younger waits (F14).

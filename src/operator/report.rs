@@ -79,7 +79,7 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
         let mut best: Option<(crate::units::Timestamp, f64)> = None;
         for quantiles in &outlook.steps {
             at = at.plus(outlook.step.span());
-            let median = quantiles.at(0.5).get();
+            let median = quantiles.at(0.5).get() * signal.times(at);
             if best.is_none_or(|(_, most)| median > most) {
                 best = Some((at, median));
             }
@@ -138,6 +138,7 @@ pub fn events(
             ("EvidenceFresh", "False") => "EvidenceLost",
             ("EvidenceFresh", "True") if before.is_some() => "EvidenceBack",
             ("TargetConflict", "True") => "TargetConflict",
+            ("EventNotApplied", "True") => "EventNotApplied",
             ("AbleToScale", "False") => "UnableToScale",
             _ => continue,
         };
@@ -188,7 +189,8 @@ pub fn numbers(
     (memory, trust): (&Memory, &BTreeMap<String, TrustState>),
 ) -> Numbers {
     let at_lead = signals.iter().find_map(|signal| {
-        signal.outlook().and_then(|outlook| outlook.at(decision.at.plus(policy.lead)).copied())
+        let at = decision.at.plus(policy.lead);
+        signal.outlook().and_then(|outlook| outlook.at(at)).map(|quantiles| quantiles.times(signal.times(at)))
     });
     Numbers {
         asked: decision.asked.get(),

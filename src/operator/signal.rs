@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::calendar::TimeZone;
+use crate::calendar::{TimeZone, Window};
 use crate::decide::{MetricObservation, Reading};
 use crate::engine::foresight;
 use crate::forecast::{
     Arrival, Checkpoint, ForecastConfig, Forecaster, Judgement, Keeper, QuantileForecast, Trust,
-    TrustQuestion, TrustState,
+    TrustQuestion, TrustState, fitted,
 };
 use crate::metrics::{Answer, HistoryQuery, InstantQuery, SourcePool};
 use crate::policy::{CapacityRule, MetricRule, Policy};
@@ -77,14 +77,19 @@ pub struct Moment<'a> {
 }
 
 impl Signal {
-    /// A signal of the autoscaler `key` (`namespace/name`) that knows nothing yet.
-    pub fn new(key: &str, policy: &Policy, rule: &MetricRule, query: Query) -> Self {
+    /// A signal of the autoscaler `key` (`namespace/name`) that knows nothing yet but the announced `windows`.
+    pub fn new(
+        key: &str,
+        policy: &Policy,
+        (rule, query): (&MetricRule, Query),
+        windows: &Arc<[Window]>,
+    ) -> Self {
         Self {
             rule: rule.clone(),
             query,
             history: History::Due(Timestamp::from_millis(i64::MIN)),
             tried: false,
-            keeper: foresight::keeper(key, policy, rule),
+            keeper: foresight::keeper(key, policy, rule, Arc::clone(windows)),
             requested: None,
             history_note: None,
         }
@@ -156,6 +161,8 @@ impl Signal {
             deadline: HISTORY_DEADLINE,
         };
         let config = self.keeper.config().clone();
+        let windows = Arc::clone(self.keeper.windows());
+        let now = moment.now;
         let (pool, source) = (Arc::clone(moment.pool), self.query.source.clone());
         tokio::spawn(async move {
             let samples = pool.history(&source, &query).await.map_err(|error| error.to_string())?;
@@ -166,7 +173,7 @@ impl Signal {
             }
             let stamped: Vec<(Timestamp, f64)> =
                 samples.into_iter().map(|(at, value)| (at.minus(step.span()), value)).collect();
-            tokio::task::spawn_blocking(move || Forecaster::learn(config, &stamped))
+            tokio::task::spawn_blocking(move || fitted(config, &windows, &stamped, now))
                 .await
                 .map_err(|_| "learning the history failed".to_owned())
         })
@@ -281,6 +288,7 @@ impl Signal {
             capacity: self.capacity(),
             outlook: self.keeper.outlook(),
             trusted,
+            profile: self.keeper.profile(),
             p05_earlier: self.keeper.p05_earlier(),
             same_hours_maximum,
             source_suspect,
@@ -300,6 +308,21 @@ impl Signal {
     /// The last measured skill.
     pub const fn skill(&self) -> Option<Trust> {
         self.keeper.skill()
+    }
+
+    /// Takes over other announced events, which take the same out of the history.
+    pub fn announce(&mut self, windows: &Arc<[Window]>) {
+        self.keeper.announce(Arc::clone(windows));
+    }
+
+    /// How many times ordinary demand the announced events expect at `at`.
+    pub fn times(&self, at: Timestamp) -> f64 {
+        self.keeper.times(at)
+    }
+
+    /// Whether the history is the same without `windows` as without the events known so far.
+    pub fn takes_out(&self, windows: &[Window], now: Timestamp) -> bool {
+        self.keeper.takes_out(windows, now)
     }
 
     /// Whether what was learned still serves under `policy` and `rule`.

@@ -49,6 +49,10 @@ pub struct Surroundings {
     pub notes: Vec<(String, String)>,
     /// Whether any metric's forecast is trusted, and a sentence about it.
     pub trusted: (bool, String),
+    /// Whether calendars are named.
+    pub has_calendars: bool,
+    /// A calendar that cannot be used: reason and sentence.
+    pub calendar_problem: Option<(&'static str, String)>,
 }
 
 /// The conditions of a decision, in the order of DESIGN 3.
@@ -67,6 +71,9 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
         None => Claim::new("TargetConflict", false, "NoOtherWriter", "nobody else scales the target"),
         Some(who) => Claim::new("TargetConflict", true, "OtherWriter", who.clone()),
     });
+    if around.has_calendars {
+        claims.push(announced(decision, around));
+    }
     let blocked = claims.iter().find(|claim| match claim.kind {
         "EvidenceFresh" | "AbleToScale" => claim.holds == Some(false),
         "TargetConflict" => claim.holds == Some(true),
@@ -78,6 +85,15 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
     );
     claims.insert(0, ready);
     claims
+}
+
+/// Whether an announced event gets less than it asks for.
+fn announced(decision: &Decision, around: &Surroundings) -> Claim {
+    let unapplied = decision.unapplied.as_ref().map(|one| (one.reason, one.message.clone()));
+    match around.calendar_problem.clone().or(unapplied) {
+        Some((reason, message)) => Claim::new("EventNotApplied", true, reason, message),
+        None => Claim::new("EventNotApplied", false, "EventsApplied", "every announced event is applied"),
+    }
 }
 
 fn evidence(policy: &Policy, decision: &Decision, around: &Surroundings) -> Claim {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use futures::{Stream, StreamExt as _};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
@@ -12,27 +12,38 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{MetricSource, PredictiveAutoscaler};
+use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler};
 
 /// The caches.
 pub(super) struct Watching {
     /// Autoscalers, one cache for each watched namespace.
     pub(super) autoscalers: Vec<Store<PredictiveAutoscaler>>,
+    /// Calendars, one cache for each watched namespace.
+    pub(super) calendars: Vec<Store<DemandCalendar>>,
     /// Sources.
     pub(super) sources: Store<MetricSource>,
 }
 
 /// Starts the caches; they end with `stop`.
 pub(super) fn start(client: &kube::Client, namespaces: &[String], stop: &CancellationToken) -> Watching {
-    let autoscalers = if namespaces.is_empty() {
-        vec![cache::<PredictiveAutoscaler>(Api::all(client.clone()), stop)]
-    } else {
-        namespaces
-            .iter()
-            .map(|namespace| cache::<PredictiveAutoscaler>(Api::namespaced(client.clone(), namespace), stop))
-            .collect()
-    };
-    Watching { autoscalers, sources: cache::<MetricSource>(Api::all(client.clone()), stop) }
+    Watching {
+        autoscalers: caches(client, namespaces, stop),
+        calendars: caches(client, namespaces, stop),
+        sources: cache::<MetricSource>(Api::all(client.clone()), stop),
+    }
+}
+
+/// One cache for each of the namespaces, or one for all.
+fn caches<K>(client: &kube::Client, namespaces: &[String], stop: &CancellationToken) -> Vec<Store<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone + Debug + Send + Sync + Unpin,
+    DeserializeGuard<K>: Resource<DynamicType = K::DynamicType, Scope = NamespaceResourceScope>,
+{
+    if namespaces.is_empty() {
+        return vec![cache(Api::all(client.clone()), stop)];
+    }
+    namespaces.iter().map(|namespace| cache(Api::namespaced(client.clone(), namespace), stop)).collect()
 }
 
 fn cache<K>(api: Api<DeserializeGuard<K>>, stop: &CancellationToken) -> Store<K>

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::acts::TickActs;
 use super::actuate::ScaleTarget;
+use super::announced::Announced;
 use super::checkpoint;
 use super::context::Context;
 use super::lease::Leadership;
@@ -37,6 +38,7 @@ pub struct Worker {
     namespace: String,
     name: String,
     plan: Option<Plan>,
+    announced: Announced,
     memory: Option<Memory>,
     trust: BTreeMap<String, TrustState>,
     censored: Vec<bool>,
@@ -48,7 +50,7 @@ pub struct Worker {
 
 /// What follows from one generation of the spec and its source.
 struct Plan {
-    fingerprint: (i64, Vec<Option<String>>),
+    fingerprint: (i64, Vec<Option<String>>, u64),
     policy: Policy,
     target: ScaleTarget,
     signals: Vec<Signal>,
@@ -62,6 +64,7 @@ impl Worker {
             namespace,
             name,
             plan: None,
+            announced: Announced::default(),
             memory: None,
             trust: BTreeMap::new(),
             censored: Vec::new(),
@@ -75,7 +78,8 @@ impl Worker {
     /// One tick on the object as the watch cache has it.
     pub async fn tick(&mut self, object: &PredictiveAutoscaler, leadership: &watch::Receiver<Leadership>) {
         let now = self.ctx.clock.now();
-        if let Err(errors) = self.plan_for(object) {
+        self.announced.look_up(&self.ctx, object, &self.namespace, now);
+        if let Err(errors) = self.plan_for(object, now) {
             self.plan = None;
             self.say_invalid(object, &errors, leadership, now).await;
             return;
@@ -86,11 +90,12 @@ impl Worker {
     }
 
     /// Makes the plan of this generation unless it stands already.
-    fn plan_for(&mut self, object: &PredictiveAutoscaler) -> Result<(), Vec<FieldError>> {
+    fn plan_for(&mut self, object: &PredictiveAutoscaler, now: Timestamp) -> Result<(), Vec<FieldError>> {
         let asked = api::metric_queries(&object.spec, &self.namespace);
         let sources: Vec<_> = asked.iter().map(|query| self.ctx.source(&query.source)).collect();
         let versions = sources.iter().map(|source| source.as_deref().map(sources::version)).collect();
-        let fingerprint = (object.metadata.generation.unwrap_or_default(), versions);
+        let fingerprint = (object.metadata.generation.unwrap_or_default(), versions, self.announced.round);
+        let windows = &self.announced.windows;
         if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
             return Ok(());
         }
@@ -112,12 +117,15 @@ impl Worker {
                 vec![FieldError::new(path, error.problem, error.remedy)]
             })?;
             // A metric whose question did not change keeps what it has learned.
-            let same =
-                old.iter().position(|signal| *signal.query() == query && signal.learns_as(&policy, rule));
-            signals.push(match same {
-                Some(idx) => old.swap_remove(idx),
-                None => Signal::new(&key, &policy, rule, query),
+            let same = old.iter().position(|signal| {
+                *signal.query() == query && signal.learns_as(&policy, rule) && signal.takes_out(windows, now)
             });
+            let mut signal = match same {
+                Some(idx) => old.swap_remove(idx),
+                None => Signal::new(&key, &policy, (rule, query), windows),
+            };
+            signal.announce(windows);
+            signals.push(signal);
         }
         let reference = &object.spec.scale_target_ref;
         let target = ScaleTarget {
@@ -177,6 +185,8 @@ impl Worker {
             conflict: None,
             notes,
             trusted: report::trust_sentence(&plan.signals, &self.trust),
+            has_calendars: !object.spec.calendar_refs.is_empty(),
+            calendar_problem: self.announced.problem.clone(),
         };
         let tick = ctx.tick();
         let signals: Vec<(&Signal, Reading, Known)> = plan
@@ -197,6 +207,7 @@ impl Worker {
             api: Api::namespaced(ctx.client.clone(), &self.namespace),
             targets: &ctx.targets,
             signals,
+            events: &self.announced.windows,
             now,
             remembered: self.memory.as_ref(),
             fresh: !self.decided_before,

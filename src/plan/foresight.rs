@@ -4,10 +4,11 @@
 //! and days may be computed in any order or at once.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::scenario::Scenario;
 use crate::engine::foresight;
-use crate::forecast::{Arrival, Forecaster, Judgement, Keeper, QuantileForecast};
+use crate::forecast::{Arrival, Judgement, Keeper, QuantileForecast, SeasonalProfile, fitted};
 use crate::units::{Demand, Timestamp};
 
 /// What one metric's keeper said at a step.
@@ -15,6 +16,8 @@ use crate::units::{Demand, Timestamp};
 pub struct Issued {
     /// The forecast from the newest sample.
     pub outlook: Option<QuantileForecast>,
+    /// Usual demand of the coming steps, while an event is near.
+    pub profile: Option<SeasonalProfile>,
     /// The .05 quantile for this step as forecast 30 minutes earlier.
     pub p05_earlier: Option<Demand>,
     /// A measurement of trust.
@@ -63,7 +66,7 @@ fn of_metric(scenario: &Scenario, metric: usize, steps: Range<usize>) -> Vec<Iss
     let question = foresight::trust_question(&scenario.policy, *capacity);
     let sample =
         |i: usize| -> Option<(Timestamp, f64)> { Some((scenario.grid.time(i), demand.get(i)?.get())) };
-    let mut keeper = foresight::keeper(&scenario.key, &scenario.policy, rule);
+    let mut keeper = foresight::keeper(&scenario.key, &scenario.policy, rule, Arc::clone(&scenario.events));
     if let Some(last_tick) = steps.start.checked_sub(1) {
         let before: Vec<(Timestamp, f64)> = (0..last_tick).filter_map(sample).collect();
         keeper.catch_up(&before, scenario.grid.time(last_tick));
@@ -81,10 +84,16 @@ fn step(
 ) -> Issued {
     let Some((at, value)) = sample else { return Issued::default() };
     if keeper.forecaster().is_none() {
-        keeper.begin(Forecaster::learn(keeper.config().clone(), &[(at, value)]), now);
+        let forecaster = fitted(keeper.config().clone(), keeper.windows(), &[(at, value)], now);
+        keeper.begin(forecaster, now);
     } else {
         keeper.observe(&[Arrival { at, value, censored: false }], now);
     }
     let judgement = keeper.keep(Some(question), now);
-    Issued { outlook: keeper.outlook().cloned(), p05_earlier: keeper.p05_earlier(), judgement }
+    Issued {
+        outlook: keeper.outlook().cloned(),
+        profile: keeper.profile().cloned(),
+        p05_earlier: keeper.p05_earlier(),
+        judgement,
+    }
 }

@@ -75,7 +75,7 @@ fn sync(
     let recommended = stabilise::Recommended { reactive: Some(wants), unheld: wants, firm: Replicas::ZERO };
     let (stable, _) = stabilise::apply(policy, asked, wants, recommended, (&mut *track, now));
     let (limited, _) = rate::apply(policy, asked, stable, track, now);
-    let (desired, _) = bounds::apply(policy.bounds, limited);
+    let (desired, _) = bounds::apply(policy.bounds, limited, None);
     track.record_change(now, asked, desired);
     track.prune(now, policy);
     desired

@@ -3,9 +3,10 @@
 use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
+use crate::calendar::Window;
 use crate::decide::{Decision, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
-use crate::forecast::QuantileForecast;
+use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
 use crate::units::{Demand, Replicas, Span};
 
@@ -14,6 +15,8 @@ use crate::units::{Demand, Replicas, Span};
 pub struct Foreseen<'a> {
     /// The forecast from the newest sample.
     pub outlook: Option<&'a QuantileForecast>,
+    /// Usual demand of the coming steps, while an event is near.
+    pub profile: Option<&'a SeasonalProfile>,
     /// Whether it has earned its place.
     pub trusted: bool,
     /// The .05 quantile for this step as forecast 30 minutes earlier.
@@ -25,6 +28,8 @@ pub struct Foreseen<'a> {
 pub struct Replay {
     name: &'static str,
     policy: Policy,
+    /// Whether announced events are part of it.
+    knows_events: bool,
     cluster: Cluster,
     memory: Memory,
     stood: Vec<Stood>,
@@ -35,7 +40,13 @@ impl Replay {
     pub fn begin(name: &'static str, policy: Policy, scenario: &Scenario) -> Self {
         let cluster = Cluster::begin(scenario.start());
         let stood = Vec::with_capacity(scenario.grid.n_steps);
-        Self { name, policy, cluster, memory: Memory::default(), stood }
+        Self { name, policy, knows_events: true, cluster, memory: Memory::default(), stood }
+    }
+
+    /// The same without announced events: what comes is met when it is there.
+    #[must_use]
+    pub fn unannounced(self) -> Self {
+        Self { knows_events: false, ..self }
     }
 
     /// Goes through the next steps, one entry of `foreseen` each; of them every metric's.
@@ -89,12 +100,13 @@ impl Replay {
             .zip(known)
             .map(|((demand, capacity), known)| {
                 let value = demand.get(seen).map_or(0.0, |demand| demand.get());
-                let Foreseen { outlook, trusted, p05_earlier } = *known;
+                let Foreseen { outlook, profile, trusted, p05_earlier } = *known;
                 MetricObservation {
                     reading: Reading::Value { value, at: now, partial: false },
                     capacity: Some(*capacity),
                     outlook,
                     trusted,
+                    profile,
                     p05_earlier,
                     same_hours_maximum: None,
                     source_suspect: false,
@@ -102,7 +114,9 @@ impl Replay {
             })
             .collect();
         let ready = self.cluster.ready();
-        let observation = Observation { now, asked, ready, hpa: None, rival: false, metrics: &metrics };
+        let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
+        let observation =
+            Observation { now, asked, ready, hpa: None, rival: false, events, metrics: &metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
         self.memory = memory;
         decision

@@ -1,7 +1,9 @@
 //! What is replayed: a policy, the demand that it meets, and from when on it is judged.
 
+use std::sync::Arc;
+
 use super::grid::Grid;
-use crate::calendar::rfc3339;
+use crate::calendar::{Window, rfc3339};
 use crate::policy::{Actuation, Behavior, Mode, PerDirection, Policy, ReactiveRule, Thresholds};
 use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Step, Timestamp};
 
@@ -23,6 +25,8 @@ pub struct Scenario {
     pub demand: Vec<Vec<Demand>>,
     /// For each metric the demand that one replica serves.
     pub capacities: Vec<CapacityPerReplica>,
+    /// Announced events: the windows that touch the history, by start.
+    pub events: Arc<[Window]>,
     /// What really stood at the start of every step, if known.
     pub recorded: Option<Vec<Replicas>>,
     /// The HPA to compare with.
@@ -62,6 +66,8 @@ pub struct History {
     pub demand: Vec<Vec<(Timestamp, Demand)>>,
     /// For each metric the demand that one replica serves.
     pub capacities: Vec<CapacityPerReplica>,
+    /// Announced events.
+    pub events: Vec<Window>,
     /// What really stood, rising in time; empty when it is not known.
     pub recorded: Vec<(Timestamp, Replicas)>,
     /// From when on is judged; the end of the first quarter when not said.
@@ -80,7 +86,7 @@ impl Scenario {
         interval: Span,
         history: History,
     ) -> Result<Self, ScenarioError> {
-        let History { demand, capacities, recorded, from } = history;
+        let History { demand, capacities, events, recorded, from } = history;
         let (metrics, step) = (policy.metrics.len(), policy.step);
         if demand.len() != metrics || capacities.len() != metrics {
             let (histories, capacities) = (demand.len(), capacities.len());
@@ -108,6 +114,7 @@ impl Scenario {
             interval,
             demand: demand.iter().map(|samples| grid.hold(samples)).collect(),
             capacities,
+            events: events.into(),
             recorded,
             hpa: hpa.unwrap_or_else(|| usual_hpa(policy)),
             policy: policy.clone(),

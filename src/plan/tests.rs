@@ -55,6 +55,7 @@ pub(crate) fn history(values: &[f64], step: Step, from: Option<usize>) -> Histor
     History {
         demand: vec![samples],
         capacities: vec![CapacityPerReplica::new(100.0).unwrap()],
+        events: Vec::new(),
         recorded: Vec::new(),
         from: from.map(at),
     }
@@ -151,7 +152,7 @@ fn days_are_forecast_alike_alone_and_one_after_the_other() {
     assert_eq!(days, [0..288, 288..576, 576..864, 864..1152]);
     let rule = &policy.metrics[0];
     let question = crate::engine::foresight::trust_question(&policy, scenario.capacities[0]);
-    let mut keeper = crate::engine::foresight::keeper("shop/web", &policy, rule);
+    let mut keeper = crate::engine::foresight::keeper("shop/web", &policy, rule, std::sync::Arc::from([]));
     let mut driven = vec![Issued::default()];
     for i in 1..x.len() {
         let (at, now) = (scenario.grid.time(i - 1), scenario.grid.time(i));
@@ -164,6 +165,7 @@ fn days_are_forecast_alike_alone_and_one_after_the_other() {
         let judgement = keeper.keep(Some(&question), now);
         driven.push(Issued {
             outlook: keeper.outlook().cloned(),
+            profile: keeper.profile().cloned(),
             p05_earlier: keeper.p05_earlier(),
             judgement,
         });

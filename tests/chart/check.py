@@ -179,7 +179,7 @@ def tenant_problems(rendered):
         seen.add(kind)
         if kind == "edit" and "rbac.authorization.k8s.io/aggregate-to-view" in labels:
             problems.append("viewers may edit")
-        resources = {"predictiveautoscalers"} | ({"forecastcheckpoints"} if kind == "view" else set())
+        resources = {"predictiveautoscalers", "demandcalendars"} | ({"forecastcheckpoints"} if kind == "view" else set())
         for rule in role["rules"]:
             if rule["apiGroups"] != ["foresail.dev"] or set(rule["resources"]) != resources or set(rule["verbs"]) != allowed[kind]:
                 problems.append(f"{kind}: {rule}")
@@ -274,11 +274,12 @@ NAMES = {
     "predictiveautoscalers.foresail.dev": "Namespaced",
     "metricsources.foresail.dev": "Cluster",
     "forecastcheckpoints.foresail.dev": "Namespaced",
+    "demandcalendars.foresail.dev": "Namespaced",
 }
 
 
 def crd_problems(rendered, source):
-    """All three are there, kept on uninstall, labelled, and otherwise as generated."""
+    """All are there, kept on uninstall, labelled, and otherwise as generated."""
     definitions = [o for o in rendered if o["kind"] == "CustomResourceDefinition"]
     problems = []
     if {o["metadata"]["name"]: o["spec"]["scope"] for o in definitions} != NAMES:
@@ -354,8 +355,8 @@ PLANTED = [
     ("secrets listed", "templates/_helpers.tpl", "resources: [pods]", "resources: [pods, secrets]", "default"),
     ("any lease", "templates/rbac-observe.yaml", "    verbs: [create]\n", "    verbs: [create, update]\n", "default"),
     ("enforce bound by the install", "templates/rbac-observe.yaml", "  kind: ClusterRole\n  name: {{ $fullname }}\n", "  kind: ClusterRole\n  name: {{ $fullname }}-enforce\n", "default"),
-    ("tenants write status", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers]", "resources: [predictiveautoscalers, predictiveautoscalers/status]", "default"),
-    ("tenants write sources", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers]", "resources: [predictiveautoscalers, metricsources]", "default"),
+    ("tenants write status", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, predictiveautoscalers/status]\n    verbs: [create", "default"),
+    ("tenants write sources", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, metricsources]\n    verbs: [create", "default"),
     ("cluster-wide in single namespaces", "templates/rbac-observe.yaml", "resources: [metricsources]\n    verbs: [get, list, watch]", "resources: [metricsources, predictiveautoscalers]\n    verbs: [get, list, watch]", "namespaced"),
     ("too little where enforced", "templates/_helpers.tpl", "resources: [predictiveautoscalers/finalizers]\n  verbs: [update]", "resources: [predictiveautoscalers/finalizers]\n  verbs: [get]", "enforced"),
     ("root", "templates/deployment.yaml", "runAsNonRoot: true\n        runAsUser: 65532", "runAsUser: 0", "default"),

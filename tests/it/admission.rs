@@ -99,7 +99,7 @@ fn check(text: &str, args: &[&str]) -> (i32, String) {
 #[test]
 fn check_accepts_the_good_file() {
     let (code, output) = check(include_str!("manifests/good.yaml"), &[]);
-    assert_eq!((code, output.as_str()), (0, "0 problems in 6 manifests; 0 of other kinds skipped\n"));
+    assert_eq!((code, output.as_str()), (0, "0 problems in 7 manifests; 0 of other kinds skipped\n"));
 }
 
 #[test]
@@ -146,4 +146,15 @@ fn an_empty_file_is_a_usage_error() {
 #[test]
 fn a_file_larger_than_the_cap_is_a_usage_error() {
     assert_eq!(check(&"# padding\n".repeat(500_000), &[]).0, 2);
+}
+
+#[test]
+fn the_example_of_a_calendar_is_accepted() {
+    let text = [
+        include_str!("../../examples/calendar/calendar.yaml"),
+        "---\n",
+        include_str!("../../examples/calendar/autoscaler.yaml"),
+    ];
+    let (code, output) = check(&text.concat(), &[]);
+    assert_eq!((code, output.as_str()), (0, "0 problems in 2 manifests; 0 of other kinds skipped\n"));
 }

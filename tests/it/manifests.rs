@@ -44,7 +44,7 @@ pub(crate) fn good() -> Vec<(String, Value)> {
 
 /// Edits that everyone accepts although they look odd.
 pub(crate) fn legal() -> Vec<(String, Value)> {
-    let edits: [(&str, &str, Edit); 21] = [
+    let edits: [(&str, &str, Edit); 25] = [
         ("min equal to max pins the replicas", "smallest", set("spec.minReplicas", 1)),
         ("a name of 63 characters", "smallest", set("metadata.name", "n".repeat(63))),
         ("a target name of 253 characters", "smallest", set("spec.scaleTargetRef.name", "n".repeat(253))),
@@ -73,6 +73,18 @@ pub(crate) fn legal() -> Vec<(String, Value)> {
         ("a field with a default of null", "checkout", set("spec.minReplicas", json!(null))),
         ("a nested field of null", "checkout", set("spec.behavior.scaleUp.policies", json!(null))),
         ("a label of null", "main", set("spec.enforcedLabels", json!({"a": null, "b": "c"}))),
+        (
+            "an event that only sets a floor",
+            "retail",
+            set(
+                "spec.events[2]",
+                json!({"name": "a",
+            "start": "2026-12-01T22:00", "duration": "2h", "minReplicas": 5}),
+            ),
+        ),
+        ("a quiet holiday", "retail", set("spec.events[0].multiplier", "0.3")),
+        ("an event of a week", "retail", set("spec.events[1].duration", "168h")),
+        ("a leap day", "retail", set("spec.events[2].start", "2028-02-29T22:00")),
         ("labels", "main", set("metadata.labels", json!({"team": "shop"}))),
     ];
     edits.into_iter().map(|(name, base, edit)| (name.to_owned(), edited(base, edit))).collect()

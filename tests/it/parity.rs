@@ -94,6 +94,7 @@ fn planned(case: &Case, x: &[f64]) -> Outcome {
     let history = History {
         demand: vec![samples.collect()],
         capacities: vec![CapacityPerReplica::new(CAPACITY).unwrap()],
+        events: Vec::new(),
         recorded: Vec::new(),
         from: Some(BEGINS),
     };

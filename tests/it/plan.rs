@@ -248,3 +248,52 @@ fn a_plan_on_a_prometheus_decides_as_on_the_same_samples_in_a_file() {
     let nobody = plan(&dir, &["--prometheus", "http://127.0.0.1:1", "--to", "2026-01-03T00:00:00Z"]);
     assert!(!nobody.status.success() && said(&nobody).contains("metric `requests`"), "{}", said(&nobody));
 }
+
+/// Demand as ever, and three times as much from ten to fourteen on the fourth day.
+fn trace_with_a_sale() -> String {
+    let first = 3 * 288 + 120;
+    let rows: Vec<String> = (0..4 * 288)
+        .map(|i| {
+            let times = if (first..first + 48).contains(&i) { 3.0 } else { 1.0 };
+            format!("{},{}\n", START + 300 * i, times * demand(i))
+        })
+        .collect();
+    format!("timestamp,value\n{}", rows.concat())
+}
+
+const CALENDAR: &str = r#"
+apiVersion: foresail.dev/v1alpha1
+kind: DemandCalendar
+metadata: {name: retail, namespace: shop}
+spec:
+  timeZone: Europe/Berlin
+  events:
+  - {name: sale, start: "2026-01-04T11:00", duration: 4h, multiplier: "3"}
+"#;
+
+/// The unserved share of Foresail's row.
+fn unserved(dir: &Path, arguments: &[&str]) -> f64 {
+    let history = ["--history", "requests=trace.csv", "--from", "2026-01-04T00:00:00Z", "--out", "out"];
+    let output = plan(dir, &[&history[..], arguments].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    json_of(dir)["policies"][0]["unserved_share"].as_f64().unwrap()
+}
+
+#[test]
+fn an_event_of_a_calendar_or_in_one_line_is_part_of_a_plan() {
+    let dir = directory("events");
+    fs::write(dir.join("trace.csv"), trace_with_a_sale()).unwrap();
+    fs::write(dir.join("calendar.yaml"), CALENDAR).unwrap();
+    let nobody_said = unserved(&dir, &[]);
+    let refs = format!("{MANIFEST}  calendarRefs: [{{name: retail}}]\n");
+    let in_a_line = unserved(&dir, &["--event", "2026-01-04 10:00 +4h x3"]);
+    fs::write(dir.join("checkout.yaml"), refs).unwrap();
+    let in_a_calendar = unserved(&dir, &["-f", "calendar.yaml"]);
+    assert!(in_a_calendar < 0.2 * nobody_said, "{in_a_calendar} {nobody_said}");
+    assert!((in_a_line - in_a_calendar).abs() < 1e-12, "{in_a_line} {in_a_calendar}");
+    let output = plan(&dir, &["--history", "requests=trace.csv"]);
+    assert!(said(&output).contains("no DemandCalendar `retail`"), "{}", said(&output));
+    let output = plan(&dir, &["--history", "requests=trace.csv", "--event", "tomorrow"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("add a duration"), "{}", said(&output));
+}

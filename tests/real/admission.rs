@@ -20,6 +20,7 @@ async fn refusal(client: &kube::Client, kind: &str, manifest: &Value) -> Option<
     let collection = match kind {
         "PredictiveAutoscaler" => "namespaces/default/predictiveautoscalers",
         "MetricSource" => "metricsources",
+        "DemandCalendar" => "namespaces/default/demandcalendars",
         _ => "namespaces/default/forecastcheckpoints",
     };
     let uri = format!("/apis/{}/{collection}?dryRun=All&fieldValidation=Strict", foresail::api::VERSION);
@@ -63,9 +64,12 @@ async fn the_api_server_agrees_with_the_table() {
 fn kubectl_explains_every_kind() {
     let Some(plane) = shared() else { return };
     plane.define_kinds();
-    for (kind, field) in
-        [("pra", "metrics.query"), ("metricsource", "enforcedLabels"), ("forecastcheckpoint", "data")]
-    {
+    for (kind, field) in [
+        ("pra", "metrics.query"),
+        ("metricsource", "enforcedLabels"),
+        ("forecastcheckpoint", "data"),
+        ("demandcalendar", "events.multiplier"),
+    ] {
         // The server publishes the schema some seconds after it serves the resource.
         plane.wait_until("kubectl to explain the field", TIMEOUT, || {
             let output = plane.kubectl_output(&["explain", &format!("{kind}.spec.{field}")]);

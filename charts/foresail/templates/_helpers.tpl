@@ -58,7 +58,7 @@ Foresail's own (status, checkpoints) and Events.
 */}}
 {{- define "foresail.observeRules" -}}
 - apiGroups: [foresail.dev]
-  resources: [predictiveautoscalers, forecastcheckpoints]
+  resources: [predictiveautoscalers, demandcalendars, forecastcheckpoints]
   verbs: [get, list, watch]
 - apiGroups: [foresail.dev]
   resources: [predictiveautoscalers/status]

@@ -128,6 +128,12 @@ pub struct PredictiveAutoscalerSpec {
         .message("maxPerHour needs a price: set pricePerReplicaHour, or remove maxPerHour"))]
     pub spend: Option<Spend>,
 
+    /// DemandCalendars of this namespace whose events are known beforehand; at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub calendar_refs: Vec<CalendarRef>,
+
     /// When readings are believed.
     #[serde(default)]
     pub evidence: Evidence,
@@ -202,6 +208,15 @@ pub struct ScaleTargetRef {
 pub struct SourceRef {
     /// Name of the MetricSource; the administrator lists the namespaces that may use it.
     #[schemars(length(max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
+}
+
+/// Names a DemandCalendar.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CalendarRef {
+    /// Name of the DemandCalendar, in the namespace of the PredictiveAutoscaler.
+    #[schemars(length(max = 63), regex(pattern = DNS_NAME))]
     pub name: String,
 }
 

@@ -20,6 +20,11 @@ pub const AMOUNT_PATTERN: &str = "^([0-9]*[1-9][0-9]*(\\.[0-9]+)?|[0-9]+\\.[0-9]
 pub const RATIO_PATTERN: &str = "^([0-9]*[1-9][0-9]*(\\.[0-9]+)?|[0-9]+\\.[0-9]*[1-9][0-9]*)%?$";
 /// A quantity from 0 up to, but not including, 1.
 pub const TOLERANCE_PATTERN: &str = "^(0(\\.[0-9]{1,9})?|[0-9]{1,3}m)$";
+/// A local date and time to the minute.
+pub const LOCAL_TIME_PATTERN: &str =
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]$";
+/// A local time of day to the minute.
+pub const CLOCK_TIME_PATTERN: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
 /// RFC 3339 with a zone.
 pub const INSTANT_PATTERN: &str =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
@@ -157,6 +162,30 @@ text_type!(
     {"type": "string", "maxLength": 16, "pattern": TOLERANCE_PATTERN}
 );
 
+text_type!(
+    /// How many times ordinary demand, from 0.01 to 100: `4` or `0.5`.
+    Multiplier,
+    {
+        "type": "string", "maxLength": 16, "pattern": AMOUNT_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "double(self) >= 0.01 && double(self) <= 100.0",
+            "message": "must be between 0.01 and 100: state how many times ordinary demand is expected, as 4",
+        }],
+    }
+);
+
+text_type!(
+    /// A date and a time on the local clock: `2026-11-27T18:00`.
+    LocalTime,
+    {"type": "string", "maxLength": 16, "pattern": LOCAL_TIME_PATTERN}
+);
+
+text_type!(
+    /// A time on the local clock: `18:00`.
+    ClockTime,
+    {"type": "string", "maxLength": 5, "pattern": CLOCK_TIME_PATTERN}
+);
+
 /// What to write instead of a text that does not match `pattern`.
 pub fn remedy(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
@@ -167,6 +196,8 @@ pub fn remedy(pattern: &str) -> Option<&'static str> {
         AMOUNT_PATTERN => "write a plain decimal greater than zero, as `0.096` or `5.00`",
         RATIO_PATTERN => "write a share greater than zero, as `0.1%` or `0.001`",
         TOLERANCE_PATTERN => "write a number from 0 up to, not including, 1, as `0.1` or `100m`",
+        LOCAL_TIME_PATTERN => "write date and local time without a zone, as `2026-11-27T18:00`",
+        CLOCK_TIME_PATTERN => "write hours and minutes, as `18:00`",
         INSTANT_PATTERN => "write date, time and zone, as `2026-12-01T08:00:00Z`",
         _ => return None,
     })

@@ -138,6 +138,9 @@ async fn furnish(world: &World, script: &Script) -> anyhow::Result<RunningOperat
     if script.killed().is_some() {
         create(&script.hpa(OURS))?;
     }
+    if let Some(calendar) = script.calendar() {
+        create(&calendar)?;
+    }
     create(&script.autoscaler())?;
     let operator = world.start_operator(INTERVAL);
     world.play_until(script.live.from).await;
@@ -193,6 +196,7 @@ impl Played {
         let history = History {
             demand: vec![demand],
             capacities: CapacityPerReplica::new(CAPACITY).into_iter().collect(),
+            events: script.events()?,
             recorded: Vec::new(),
             from: Some(script.live.from),
         };

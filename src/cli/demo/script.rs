@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::api::{self, PredictiveAutoscaler};
+use crate::api::{self, DemandCalendar, PredictiveAutoscaler};
 use crate::policy::Policy;
 use crate::sandbox::prometheus::{Trouble, Window};
 use crate::sandbox::world::SOURCE;
@@ -16,6 +16,8 @@ pub(super) const OURS: &str = "shop";
 pub(super) const RIVAL: &str = "rival";
 /// The workload and its autoscaler in both.
 pub(super) const NAME: &str = "web";
+/// The calendar of the autoscaler.
+const CALENDAR: &str = "retail";
 /// Where demand is read.
 pub(super) const QUERY: &str = "sum(rate(http_requests_total{app=\"web\"}[1m]))";
 /// What one replica serves, in requests a second.
@@ -30,7 +32,7 @@ pub(super) const START_UP: StartUp = StartUp { median: Span::from_seconds(180), 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Scenario {
-    /// The days up to a Black Friday that nobody announced, and that day.
+    /// The days up to a Black Friday that a calendar announces, and that day.
     BlackFriday,
     /// Prometheus is gone before the morning's wave.
     Blind,
@@ -135,6 +137,33 @@ impl Script {
         }
     }
 
+    /// The calendar that announces the Black Friday, where it is played.
+    pub fn calendar(&self) -> Option<Value> {
+        (self.scenario == Scenario::BlackFriday).then(|| {
+            json!({
+                "apiVersion": "foresail.dev/v1alpha1", "kind": "DemandCalendar",
+                "metadata": {"name": CALENDAR, "namespace": OURS},
+                "spec": {"timeZone": "UTC", "events": [{
+                    "name": "black-friday", "start": "2026-11-27T06:00", "duration": "14h",
+                    "multiplier": "4", "rampUp": "4h", "decay": "4h",
+                }]},
+            })
+        })
+    }
+
+    /// The windows of the calendar.
+    ///
+    /// # Errors
+    /// None in practice: the manifest is valid.
+    pub fn events(&self) -> anyhow::Result<Vec<crate::calendar::Window>> {
+        let Some(calendar) = self.calendar() else { return Ok(Vec::new()) };
+        let object: DemandCalendar = serde_json::from_value(calendar)?;
+        let calendar = api::calendar(CALENDAR, &object.spec)
+            .map_err(|errors| anyhow::anyhow!("{errors:?}"))
+            .context("the demo's calendar is refused")?;
+        Ok(calendar.windows(self.live.from, self.live.to))
+    }
+
     /// The autoscaler's manifest.
     pub fn autoscaler(&self) -> Value {
         let beside = self.scenario == Scenario::OperatorDead;
@@ -145,6 +174,7 @@ impl Script {
             // Fifty replicas.
             crate::sandbox::json::put(&mut spend, &["maxPerHour"], "4.80");
         }
+        let calendars: Vec<Value> = self.calendar().iter().map(|_| json!({"name": CALENDAR})).collect();
         json!({
             "apiVersion": "foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler",
             "metadata": {"name": NAME, "namespace": OURS},
@@ -154,6 +184,7 @@ impl Script {
                 "metrics": [{"name": "requests", "type": "Prometheus", "query": QUERY, "capacityPerReplica": "100"}],
                 "forecast": {"leadTime": LEAD, "historyDays": 21},
                 "spend": spend,
+                "calendarRefs": calendars,
                 // Longer than any lie of ten minutes: a shop that never falls by 90 % loses nothing by it.
                 "evidence": {"suspectFor": "15m"},
                 "actuation": {"via": via},

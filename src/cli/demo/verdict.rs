@@ -58,7 +58,7 @@ fn claim(holds: bool, text: String) -> Claim {
     Claim { text, holds }
 }
 
-/// Over all that was played; the Black Friday alone is said beside it.
+/// Over all that was played, and on the Black Friday alone.
 fn black_friday(script: &Script, played: &Played, outcome: &Outcome) -> Vec<Claim> {
     let friday = Stretch { from: script.season.black_friday, to: script.live.to };
     let alone = |ready: fn(&Sample) -> u32| 100.0 * unserved(script, played, friday, ready);
@@ -68,16 +68,19 @@ fn black_friday(script: &Script, played: &Played, outcome: &Outcome) -> Vec<Clai
     let (Some(ours), Some(rival)) = (of("foresail"), of("hpa")) else {
         return vec![claim(false, "nothing was played".to_owned())];
     };
+    let (ours_alone, rival_alone) = (alone(|sample| sample.ours.ready), alone(|sample| sample.rival.ready));
     vec![
         claim(
             ours.unserved_share < rival.unserved_share,
             format!(
-                "Foresail left {:.3} % of demand unserved, its HPA {:.3} % (since the Black Friday's midnight {:.3} % and {:.3} %)",
+                "Foresail left {:.3} % of demand unserved, its HPA {:.3} %",
                 100.0 * ours.unserved_share,
                 100.0 * rival.unserved_share,
-                alone(|sample| sample.ours.ready),
-                alone(|sample| sample.rival.ready),
             ),
+        ),
+        claim(
+            ours_alone < rival_alone,
+            format!("since the Black Friday's midnight {ours_alone:.3} % and {rival_alone:.3} %"),
         ),
         claim(
             ours.replica_seconds < rival.replica_seconds,

@@ -123,7 +123,8 @@ impl Slice {
         if capacities.len() != policy.metrics.len() {
             bail!("the capacity of a replica was not known at {}: choose another end", record.at);
         }
-        let history = History { demand, capacities, recorded: Vec::new(), from: Some(self.from) };
+        let events = record.observation.events.clone();
+        let history = History { demand, capacities, recorded: Vec::new(), from: Some(self.from), events };
         let scenario = Scenario::new(&record.key(), policy, None, self.interval(policy.step), history)?;
         let name = if policy.mode == Mode::DryRun { "recorded" } else { "foresail" };
         let courses = vec![Course { name, stood: self.stood(&scenario) }, hpa_course(&scenario)];

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-use crate::api::{self, FieldError, MetricQuery, PredictiveAutoscaler};
+use crate::api::{self, DemandCalendar, FieldError, MetricQuery, PredictiveAutoscaler};
+use crate::calendar::{Calendar, Window};
 use crate::cli::manifest;
 use crate::policy::Policy;
+use crate::units::{Demand, Span, Timestamp};
 
 /// The autoscaler that is planned for.
 #[derive(Debug)]
@@ -21,6 +23,36 @@ pub(super) struct Autoscaler {
     pub(super) policy: Policy,
     /// The query of each metric.
     pub(super) queries: Vec<MetricQuery>,
+    /// The calendars that it names.
+    calendars: Vec<Calendar>,
+}
+
+impl Autoscaler {
+    /// Announces the events of one more calendar.
+    pub(super) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
+        self.calendars.extend(calendar.map(events_of).transpose()?);
+        Ok(())
+    }
+
+    /// The windows that touch the history `demand`, by start.
+    pub(super) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>]) -> Vec<Window> {
+        let all = || demand.iter().flatten().map(|(at, _)| *at);
+        let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
+        // What begins after the history may have to be readied within it.
+        let to = last.plus(Span::from_hours(48));
+        let mut windows: Vec<Window> =
+            self.calendars.iter().flat_map(|calendar| calendar.windows(first, to)).collect();
+        windows.sort_by_key(|window| window.start);
+        windows
+    }
+}
+
+fn events_of(calendar: &DemandCalendar) -> anyhow::Result<Calendar> {
+    let name = calendar.metadata.name.clone().unwrap_or_default();
+    api::calendar(&name, &calendar.spec).map_err(|errors| {
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the calendar `{name}` has problems:\n  {}", all.join("\n  "))
+    })
 }
 
 /// One `PATH=VALUE`.
@@ -107,6 +139,7 @@ impl Setting {
 pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Autoscaler> {
     let mut problems: Vec<String> = Vec::new();
     let mut found: Vec<PredictiveAutoscaler> = Vec::new();
+    let mut calendars: Vec<DemandCalendar> = Vec::new();
     for file in files {
         let name = file.display();
         let text =
@@ -132,8 +165,12 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
                     .iter()
                     .map(|error: &FieldError| format!("{name}:{}: {error}", document.line(&error.path))),
             );
+            let read = || format!("cannot read `{name}`");
             if ours && errors.is_empty() {
-                found.push(serde_json::from_value(value).with_context(|| format!("cannot read `{name}`"))?);
+                found.push(serde_json::from_value(value).with_context(read)?);
+            } else if value.get("kind").and_then(Value::as_str) == Some("DemandCalendar") && errors.is_empty()
+            {
+                calendars.push(serde_json::from_value(value).with_context(read)?);
             }
         }
     }
@@ -143,10 +180,10 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let Ok([object]) = <[PredictiveAutoscaler; 1]>::try_from(found) else {
         bail!("the files hold no PredictiveAutoscaler, or several: name files with exactly one");
     };
-    autoscaler(object)
+    autoscaler(object, &calendars)
 }
 
-fn autoscaler(object: PredictiveAutoscaler) -> anyhow::Result<Autoscaler> {
+fn autoscaler(object: PredictiveAutoscaler, given: &[DemandCalendar]) -> anyhow::Result<Autoscaler> {
     let namespace = object.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
     let name = object.metadata.name.clone().unwrap_or_default();
     let policy = api::policy(&object.spec).map_err(|errors| {
@@ -154,7 +191,27 @@ fn autoscaler(object: PredictiveAutoscaler) -> anyhow::Result<Autoscaler> {
         anyhow::anyhow!("the autoscaler has problems:\n  {}", all.join("\n  "))
     })?;
     let queries = api::metric_queries(&object.spec, &namespace);
-    Ok(Autoscaler { key: format!("{namespace}/{name}"), namespace, object, policy, queries })
+    let calendars: Vec<Calendar> = object
+        .spec
+        .calendar_refs
+        .iter()
+        .map(|named| named_calendar(given, &namespace, &named.name))
+        .collect::<Result<_, _>>()?;
+    Ok(Autoscaler { key: format!("{namespace}/{name}"), namespace, object, policy, queries, calendars })
+}
+
+/// The calendar of `namespace` called `name` among those in the files; one without a namespace is of every one.
+fn named_calendar(given: &[DemandCalendar], namespace: &str, name: &str) -> anyhow::Result<Calendar> {
+    let is_named = |one: &&DemandCalendar| {
+        one.metadata.name.as_deref() == Some(name)
+            && one.metadata.namespace.as_deref().is_none_or(|its| its == namespace)
+    };
+    let Some(found) = given.iter().find(is_named) else {
+        bail!(
+            "spec.calendarRefs: the files hold no DemandCalendar `{name}` of namespace `{namespace}`: add -f FILE that has it"
+        );
+    };
+    events_of(found)
 }
 
 fn text_of(file: &Path) -> Result<String, String> {

@@ -9,8 +9,15 @@ use crate::units::{Money, PricePerReplicaHour};
 fn found(policy: &Policy, asked: u32, x: f64, memory: &Memory) -> Vec<(Relaxed, u32)> {
     let metrics = [seen(value(x, 0), None)];
     let asked = replicas(asked);
-    let observation =
-        Observation { now: at(0), asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+    let observation = Observation {
+        now: at(0),
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        events: &[],
+        metrics: &metrics,
+    };
     let pairs = alternatives(policy, &observation, memory);
     pairs.into_iter().map(|one| (one.relaxed, one.desired.get())).collect()
 }
@@ -69,8 +76,15 @@ fn trust_counts_in_both_directions() {
     let ask = |metric: MetricObservation<'_>| {
         let metrics = [metric];
         let asked = replicas(15);
-        let observation =
-            Observation { now: at(0), asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+        let observation = Observation {
+            now: at(0),
+            asked,
+            ready: asked,
+            hpa: None,
+            rival: false,
+            events: &[],
+            metrics: &metrics,
+        };
         alternatives(&policy, &observation, &Memory::default())
     };
     let trusted = ask(metric.clone());
@@ -85,8 +99,15 @@ fn a_demand_is_told_at_which_the_answer_really_turns() {
     let policy = policy();
     let metrics = [seen(value(1000.0, 0), None)];
     let asked = replicas(15);
-    let observation =
-        Observation { now: at(0), asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+    let observation = Observation {
+        now: at(0),
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        events: &[],
+        metrics: &metrics,
+    };
     let turns = turns(&policy, &observation, &Memory::default());
     // 15 replicas of 100 at 70 % carry 1050; with the tolerance of a tenth up to 1155.
     let up = turns.iter().find(|turn| turn.at > turn.reads).unwrap();

@@ -99,6 +99,7 @@ impl Rig {
             clock: Arc::<ManualClock>::clone(&clock),
             pool: Arc::new(pool),
             autoscalers: vec![cache::<PredictiveAutoscaler>(autoscalers.iter().map(read).collect())],
+            calendars: vec![cache(Vec::new())],
             sources: cache(objects),
             metrics: Arc::new(metrics),
             events: sink,

@@ -218,3 +218,17 @@ async fn a_source_that_hangs_delays_no_autoscaler_of_another_source() {
     assert_eq!(rig.object("api").status, None);
     fleet.abort();
 }
+
+#[tokio::test]
+async fn a_calendar_that_does_not_exist_is_told_and_the_rest_goes_on() {
+    let server = Server::start(vec![vector(&["501"])]).await;
+    let edit = json!({"calendarRefs": [{"name": "retail"}]});
+    let rig = Rig::new(&[autoscaler("web", "main", &edit)], vec![source("main", &server, PATIENT)]);
+    let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
+    worker.tick(&rig.object("web"), &rig.leadership).await;
+    let (status, reason, message) = rig.condition("web", "EventNotApplied");
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "CalendarNotFound"), "{message}");
+    assert!(message.contains("`retail`") && message.contains("create it"), "{message}");
+    assert!(rig.events().await.contains(&("EventNotApplied".to_owned(), message)));
+    assert_eq!(rig.asked("web"), 8, "the reactive answer is followed");
+}

@@ -9,14 +9,25 @@ type Line = (&'static str, &'static str, Edit, &'static str, Verdict);
 
 /// Every row that is written by hand.
 pub(crate) fn written() -> Vec<Row> {
-    [between_fields(), counts(), texts(), money(), targets(), queries(), sources(), envelope()]
-        .into_iter()
-        .flatten()
-        .map(|(name, base, edit, path, server)| {
-            let kind = kind_of(&edited(base, set("metadata.labels", json!({}))));
-            Row { name: name.to_owned(), kind, manifest: edited(base, edit), path: path.to_owned(), server }
-        })
-        .collect()
+    [
+        between_fields(),
+        counts(),
+        texts(),
+        money(),
+        targets(),
+        queries(),
+        sources(),
+        events(),
+        effects(),
+        envelope(),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(name, base, edit, path, server)| {
+        let kind = kind_of(&edited(base, set("metadata.labels", json!({}))));
+        Row { name: name.to_owned(), kind, manifest: edited(base, edit), path: path.to_owned(), server }
+    })
+    .collect()
 }
 
 fn between_fields() -> Vec<Line> {
@@ -331,6 +342,131 @@ fn sources() -> Vec<Line> {
             Refuses,
         ),
         ("no verification", "main", set("spec.insecureSkipVerify", true), "spec.insecureSkipVerify", Refuses),
+    ]
+}
+
+fn events() -> Vec<Line> {
+    let (once, weekly) = ("spec.events[0]", "spec.events[1]");
+    let end = "spec.events[0].end";
+    let start = "spec.events[2].start";
+    vec![
+        ("an event without a time", "retail", Edit::Remove("spec.events[1].weekly"), weekly, Refuses),
+        (
+            "an event once and every week",
+            "retail",
+            set("spec.events[0].weekly", json!({"weekdays": ["Friday"], "time": "18:00"})),
+            once,
+            Refuses,
+        ),
+        ("an event without an end", "retail", Edit::Remove(end), once, Refuses),
+        ("an event with two ends", "retail", set("spec.events[0].duration", "2h"), once, Refuses),
+        (
+            "a weekly event without a length",
+            "retail",
+            Edit::Remove("spec.events[1].duration"),
+            weekly,
+            Refuses,
+        ),
+        (
+            "a weekly event with an end",
+            "retail",
+            set("spec.events[1].end", "2026-11-28T00:00"),
+            weekly,
+            Refuses,
+        ),
+        ("a weekly event of nine days", "retail", set("spec.events[1].duration", "216h"), weekly, Refuses),
+        ("an event that ends before it starts", "retail", set(end, "2026-11-27T05:59"), end, Refuses),
+        ("an event of three weeks", "retail", set(end, "2026-12-18T06:00"), end, Refuses),
+        ("a start with a zone", "retail", set(start, "2026-12-01T22:00:00Z"), start, Refuses),
+        ("a start at 24:00", "retail", set(start, "2026-12-01T24:00"), start, Refuses),
+        ("a start on the 30th of February", "retail", set(start, "2026-02-30T10:00"), start, Accepts),
+        (
+            "a day of the week in short",
+            "retail",
+            set("spec.events[1].weekly.weekdays", json!(["Fri"])),
+            "spec.events[1].weekly",
+            Refuses,
+        ),
+        (
+            "a time of day in words",
+            "retail",
+            set("spec.events[1].weekly.time", "6pm"),
+            "spec.events[1].weekly.time",
+            Refuses,
+        ),
+        (
+            "two events of one name",
+            "retail",
+            set("spec.events[1].name", "black-friday"),
+            "spec.events[1]",
+            Refuses,
+        ),
+        (
+            "a zone that does not exist",
+            "retail",
+            set("spec.timeZone", "Europe/Pariss"),
+            "spec.timeZone",
+            Accepts,
+        ),
+        (
+            "a calendar named twice",
+            "checkout",
+            set("spec.calendarRefs", json!([{"name": "retail"}, {"name": "retail"}])),
+            "spec.calendarRefs[1]",
+            Refuses,
+        ),
+    ]
+}
+
+/// What an event does.
+fn effects() -> Vec<Line> {
+    let once = "spec.events[0]";
+    let least = "spec.events[0].minReplicas";
+    let ramp = "spec.events[0].rampUp";
+    let multiplier = "spec.events[0].multiplier";
+    let bare = |more: serde_json::Value| {
+        let mut event = json!({"name": "a", "start": "2026-12-01T22:00", "duration": "2h"});
+        let fields = event.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        set("spec.events[0]", event)
+    };
+    vec![
+        ("an event that does nothing", "retail", bare(json!({})), once, Refuses),
+        (
+            "an event that excludes nothing",
+            "retail",
+            bare(json!({"excludeFromLearning": false})),
+            once,
+            Refuses,
+        ),
+        ("a floor above its cap", "retail", set(least, 201), least, Refuses),
+        ("a ramp of nothing", "retail", bare(json!({"minReplicas": 5, "rampUp": "1h"})), ramp, Refuses),
+        (
+            "a decay of nothing",
+            "retail",
+            bare(json!({"minReplicas": 5, "decay": "1h"})),
+            "spec.events[0].decay",
+            Refuses,
+        ),
+        (
+            "ready for a cap",
+            "retail",
+            bare(json!({"maxReplicas": 5, "readyBefore": "1h"})),
+            "spec.events[0].readyBefore",
+            Refuses,
+        ),
+        ("a ramp longer than its event", "retail", set(ramp, "19h"), ramp, Refuses),
+        (
+            "a ramp longer than its duration",
+            "retail",
+            set("spec.events[1].rampUp", "5h"),
+            "spec.events[1].rampUp",
+            Refuses,
+        ),
+        ("no demand at all", "retail", set(multiplier, "0"), multiplier, Refuses),
+        ("a thousandth of demand", "retail", set(multiplier, "0.001"), multiplier, Refuses),
+        ("a thousand times demand", "retail", set(multiplier, "1000"), multiplier, Refuses),
+        ("a multiplier with its sign", "retail", set(multiplier, "x4"), multiplier, Refuses),
     ]
 }
 

@@ -55,6 +55,7 @@ impl Candidate {
             capacity: CapacityPerReplica::new(100.0),
             outlook: None,
             trusted: false,
+            profile: None,
             p05_earlier: None,
             same_hours_maximum: None,
             source_suspect: false,
@@ -65,6 +66,7 @@ impl Candidate {
             ready: Replicas::new(asked),
             hpa: None,
             rival: false,
+            events: &[],
             metrics: &[metric],
         };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
