@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use foresail::calendar::TimeZone;
-use foresail::decide::{MetricObservation, Reading};
+use foresail::decide::{BreakGlass, MetricObservation, Reading};
 use foresail::engine::{Memory, Observation, tick};
 use foresail::forecast::{
     ForecastConfig, Forecaster, GlobalModel, QuantileForecast, Quantiles, TrustQuestion,
@@ -153,8 +153,15 @@ fn deciding() -> Line {
         source_suspect: false,
     }];
     let asked = Replicas::new(12);
-    let observation =
-        Observation { now: start, asked, ready: asked, hpa: None, rival: false, metrics: &metrics };
+    let observation = Observation {
+        now: start,
+        asked,
+        ready: asked,
+        hpa: None,
+        rival: false,
+        break_glass: BreakGlass::NONE,
+        metrics: &metrics,
+    };
     let policy = policy();
     let memory = (0..16).fold(Memory::default(), |memory, i| {
         let now = start.minus(Span::from_seconds(15 * (16 - i)));

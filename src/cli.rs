@@ -1,12 +1,16 @@
 //! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
 
+pub mod boost;
 pub mod check;
+mod cluster;
 pub mod crds;
 pub mod demo;
 pub mod dev;
 pub mod forecast;
+pub mod freeze;
 mod manifest;
 pub mod operator;
+mod order;
 pub mod plan;
 mod samples;
 
@@ -24,6 +28,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// At least so many replicas for a while, at once and outside Git; ends by itself.
+    Boost(boost::BoostArgs),
     /// Check manifests before they are applied: every problem, with its field and what to do.
     Check(check::CheckArgs),
     /// Print the custom resource definitions as YAML.
@@ -35,6 +41,8 @@ enum Command {
     Dev(dev::DevCommand),
     /// Forecast demand: a history in a CSV file, or one JSON request a line with one answer a line.
     Forecast(forecast::ForecastArgs),
+    /// Scale nothing down for a while, at once and outside Git; ends by itself.
+    Freeze(freeze::FreezeArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
     /// Replay a policy on a history, beside other policies.
@@ -57,11 +65,13 @@ pub enum Output {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command } = cli;
     match command {
+        Command::Boost(args) => boost::run(args),
         Command::Check(args) => check::run(args),
         Command::Crds(args) => crds::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Dev(command) => dev::run(command),
         Command::Forecast(args) => forecast::run(args),
+        Command::Freeze(args) => freeze::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),
     }

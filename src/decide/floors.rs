@@ -1,9 +1,10 @@
-//! Stage 6: what the proposal may not go under: the fallback, a human's scale-up, `minReplicas`.
+//! Stage 6: what the proposal may not go under: the fallback, a human's scale-up, a boost, `minReplicas`.
 
 use std::fmt;
 
 use super::evidence::{Judged, MetricObservation};
-use super::track::Track;
+use super::guards::Boost;
+use super::track::HumanFloor;
 use crate::policy::Policy;
 use crate::units::{Demand, Replicas, Span, Timestamp};
 
@@ -20,6 +21,8 @@ pub enum Fact {
     SameHours(Replicas, Span),
     /// A human asked for more, and so long remains.
     Human(Replicas, Span),
+    /// A boost, of which so long remains.
+    Boost(Replicas, Span),
     /// `minReplicas`.
     Min(Replicas),
 }
@@ -33,6 +36,7 @@ impl Fact {
             | Self::LastForecast(n, _)
             | Self::SameHours(n, _)
             | Self::Human(n, _)
+            | Self::Boost(n, _)
             | Self::Min(n) => n,
         }
     }
@@ -75,7 +79,7 @@ pub fn apply(
     policy: &Policy,
     proposal: Replicas,
     metrics: &[(Judged, &MetricObservation<'_>)],
-    track: &Track,
+    (human, boost): (Option<HumanFloor>, Option<Boost>),
     now: Timestamp,
 ) -> (Replicas, Replicas, Fact) {
     let mut binding = Fact::Free;
@@ -87,8 +91,11 @@ pub fn apply(
     for (judged, seen) in metrics {
         consider(fallback(policy, judged, seen, now));
     }
-    if let Some(human) = track.human.filter(|human| now < human.until) {
+    if let Some(human) = human.filter(|human| now < human.until) {
         consider(Fact::Human(human.n, human.until.since(now)));
+    }
+    if let Some(boost) = boost.filter(|boost| now < boost.until) {
+        consider(Fact::Boost(boost.floor, boost.until.since(now)));
     }
     let asked_for = binding.replicas();
     if policy.bounds.min() > binding.replicas() {
@@ -114,6 +121,7 @@ impl fmt::Display for Fact {
             Self::Human(n, left) => {
                 write!(f, "somebody scaled up to {n}: kept as a floor for another {}s", left.seconds())
             }
+            Self::Boost(n, left) => write!(f, "boosted to at least {n} for another {}s", left.seconds()),
             Self::Min(n) => write!(f, "minReplicas is {n}"),
         }
     }

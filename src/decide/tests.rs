@@ -88,7 +88,13 @@ fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {
 
 fn decide_once(policy: &Policy, asked: u32, metrics: &[MetricObservation<'_>]) -> Decision {
     let mut track = Track { to: replicas(asked), ..Track::default() };
-    let situation = Situation { now: at(0), asked: replicas(asked), ready: replicas(asked), metrics };
+    let situation = Situation {
+        now: at(0),
+        asked: replicas(asked),
+        ready: replicas(asked),
+        metrics,
+        break_glass: BreakGlass::NONE,
+    };
     decide(policy, &situation, &mut Vec::new(), &mut track)
 }
 
@@ -98,7 +104,13 @@ fn follow(policy: &Policy, asked: u32, x: f64, n: i64) -> Vec<u32> {
     let (mut asked, mut evidence, mut path) = (replicas(asked), Vec::new(), Vec::new());
     for i in 0..n {
         let metrics = [seen(value(x, 15 * i), None)];
-        let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+        let situation = Situation {
+            now: at(15 * i),
+            asked,
+            ready: asked,
+            metrics: &metrics,
+            break_glass: BreakGlass::NONE,
+        };
         let decision = decide(policy, &situation, &mut evidence, &mut track);
         track.record_change(at(15 * i), asked, decision.desired);
         asked = decision.desired;
@@ -226,7 +238,13 @@ mod stabilisation {
         let mut changed_at = None;
         for i in 1..=8_i64 {
             let metrics = [seen(value(700.0, 15 * i), None)];
-            let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked == replicas(10) {
                 changed_at.get_or_insert(15 * i);
@@ -243,7 +261,13 @@ mod stabilisation {
         let mut evidence = Vec::new();
         let calm = [seen(value(700.0, 0), None)];
         let asked = replicas(10);
-        let now = |seconds: i64, metrics| Situation { now: at(seconds), asked, ready: asked, metrics };
+        let now = |seconds: i64, metrics| Situation {
+            now: at(seconds),
+            asked,
+            ready: asked,
+            metrics,
+            break_glass: BreakGlass::NONE,
+        };
         decide(&policy, &now(0, &calm), &mut evidence, &mut track);
         let burst = [seen(value(1400.0, 15), None)];
         let held = decide(&policy, &now(15, &burst), &mut evidence, &mut track);
@@ -266,7 +290,13 @@ mod stabilisation {
         let mut decided = |seconds: i64, path: &[f64]| {
             let outlook = sure(seconds - 60, path);
             let metrics = [seen(value(700.0, seconds), Some(&outlook))];
-            let situation = Situation { now: at(seconds), asked, ready: asked, metrics: &metrics };
+            let situation = Situation {
+                now: at(seconds),
+                asked,
+                ready: asked,
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             decide(&policy, &situation, &mut evidence, &mut track).desired
         };
         assert_eq!(decided(0, &peak), asked, "the peak is within lead and hold");
@@ -292,7 +322,13 @@ mod stabilisation {
                 _ => value(1000.0, 15 * i),
             };
             let metrics = [seen(reading, None)];
-            let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             desired.push(decide(&policy, &situation, &mut evidence, &mut track).desired.get());
         }
         assert_eq!(
@@ -317,8 +353,13 @@ mod prediction {
             let outlook = sure(60 * i - 60, path.get(shift..).unwrap());
             let metrics = [seen(value(500.0, 60 * i), Some(&outlook))];
             let mut track = Track { to: replicas(6), ..Track::default() };
-            let situation =
-                Situation { now: at(60 * i), asked: replicas(6), ready: replicas(6), metrics: &metrics };
+            let situation = Situation {
+                now: at(60 * i),
+                asked: replicas(6),
+                ready: replicas(6),
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             let decision = decide(&policy(), &situation, &mut Vec::new(), &mut track);
             if decision.desired > replicas(6) {
                 raised_at.get_or_insert(i);
@@ -466,7 +507,13 @@ mod bad_evidence {
         for i in 0..40_i64 {
             let x = if i < 2 { 1400.0 } else { 70.0 };
             let metrics = [seen(value(x, 15 * i), None)];
-            let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             asked = decide(&policy(), &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -484,7 +531,13 @@ mod bad_evidence {
         for i in 0..30_i64 {
             let reading = if i < 10 { Reading::Absent(Absence::Empty) } else { value(700.0, 15 * i) };
             let metrics = [seen(reading, None)];
-            let situation = Situation { now: at(15 * i), asked, ready: asked, metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -507,7 +560,13 @@ mod bad_evidence {
             metric.source_suspect = suspect;
             let metrics = [metric];
             let now = at(seconds);
-            let situation = Situation { now, asked: replicas(20), ready: replicas(20), metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(20),
+                ready: replicas(20),
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             decide(&policy(), &situation, evidence, track).desired.get()
         };
         assert_eq!(run(0, true, None, &mut evidence, &mut track), 20);
@@ -534,8 +593,13 @@ mod floors_and_limits {
         let mut evidence = Vec::new();
         let absent = [seen(Reading::Absent(Absence::Unreachable), None)];
         let mut desired = |seconds: i64| {
-            let situation =
-                Situation { now: at(seconds), asked: replicas(12), ready: replicas(12), metrics: &absent };
+            let situation = Situation {
+                now: at(seconds),
+                asked: replicas(12),
+                ready: replicas(12),
+                metrics: &absent,
+                break_glass: BreakGlass::NONE,
+            };
             decide(&policy, &situation, &mut evidence, &mut track).desired.get()
         };
         assert_eq!(desired(0), 12);
@@ -551,8 +615,13 @@ mod floors_and_limits {
         let mut track = Track { to: replicas(10), ..Track::default() };
         let mut evidence = Vec::new();
         for (seconds, expected) in [(0, 10), (600, 15)] {
-            let situation =
-                Situation { now: at(seconds), asked: replicas(10), ready: replicas(10), metrics: &metrics };
+            let situation = Situation {
+                now: at(seconds),
+                asked: replicas(10),
+                ready: replicas(10),
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             let decision = decide(&policy(), &situation, &mut evidence, &mut track);
             assert_eq!(decision.desired, replicas(expected), "at {seconds} s");
         }
@@ -565,7 +634,13 @@ mod floors_and_limits {
         let desired = |seconds: i64, track: &mut Track| {
             let metrics = [seen(value(700.0, seconds), None)];
             let now = at(seconds);
-            let situation = Situation { now, asked: replicas(30), ready: replicas(30), metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(30),
+                ready: replicas(30),
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             decide(&policy(), &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(0, &mut track), 30);
@@ -600,7 +675,13 @@ mod floors_and_limits {
         let desired = |x: f64, seconds: i64, track: &mut Track| {
             let metrics = [seen(value(x, seconds), None)];
             let now = at(seconds);
-            let situation = Situation { now, asked: replicas(20), ready: replicas(20), metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(20),
+                ready: replicas(20),
+                metrics: &metrics,
+                break_glass: BreakGlass::NONE,
+            };
             decide(&policy, &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(2800.0, 0, &mut track), 20);
@@ -616,7 +697,13 @@ mod floors_and_limits {
         track.record_change(at(-30), replicas(19), replicas(20));
         track.notice_foreign_write(at(0), replicas(10));
         let metrics = [seen(value(1400.0, 0), None)];
-        let situation = Situation { now: at(0), asked: replicas(10), ready: replicas(10), metrics: &metrics };
+        let situation = Situation {
+            now: at(0),
+            asked: replicas(10),
+            ready: replicas(10),
+            metrics: &metrics,
+            break_glass: BreakGlass::NONE,
+        };
         let decision = decide(&policy, &situation, &mut Vec::new(), &mut track);
         assert_eq!(decision.desired, replicas(20));
     }
@@ -669,6 +756,7 @@ fn every_stage_leaves_a_sentence_with_numbers() {
     - "predictive 10 -> 10: 15 are needed in 3m; no fewer than 15 may stay until then and after"
     - "combine 10 -> 15: the forecast decides: 15"
     - "floors 15 -> 15: no floor is above the proposal"
+    - "guards 15 -> 15: nothing is frozen"
     - "threshold 15 -> 15: no threshold binds"
     - "stabilise 15 -> 15: no stabilisation window binds"
     - "rate 15 -> 15: no rate policy binds"

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
-use crate::decide::{Decision, MetricObservation, Reading, Stage};
+use crate::decide::{BreakGlass, Decision, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
 use crate::forecast::QuantileForecast;
 use crate::policy::Policy;
@@ -102,7 +102,9 @@ impl Replay {
             })
             .collect();
         let ready = self.cluster.ready();
-        let observation = Observation { now, asked, ready, hpa: None, rival: false, metrics: &metrics };
+        let break_glass = BreakGlass::NONE;
+        let observation =
+            Observation { now, asked, ready, hpa: None, rival: false, break_glass, metrics: &metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
         self.memory = memory;
         decision

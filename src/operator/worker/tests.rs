@@ -13,6 +13,8 @@ use crate::operator::fake::rig::{Rig, START, autoscaler};
 use crate::operator::fleet;
 use crate::units::Span;
 
+mod break_glass;
+
 /// For answers that come: long, so that a busy machine fails no test.
 const PATIENT: Span = Span::from_seconds(20);
 /// For answers that do not.
