@@ -8,10 +8,12 @@ pub mod demo;
 pub mod dev;
 pub mod forecast;
 pub mod freeze;
+mod gitops;
 mod manifest;
 pub mod operator;
 mod order;
 pub mod plan;
+pub mod promote;
 mod samples;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Replay a policy on a history, beside other policies.
     Plan(plan::PlanArgs),
+    /// Show whether an autoscaler has earned its next mode, and the patch that gives it.
+    Promote(promote::PromoteArgs),
 }
 
 /// How to print an answer.
@@ -74,6 +78,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Freeze(args) => freeze::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Promote(args) => promote::run(args),
     }
 }
 

@@ -196,3 +196,60 @@ async fn every_command_of_the_example_works_as_it_stands() {
     }
     assert_eq!(last, "shop/checkout: neither frozen nor boosted\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn promote_shows_the_evidence_and_takes_one_step_at_a_time_unless_git_has_the_object() {
+    let cluster = Cluster::new("promote", &json!({"mode": "DryRun"}));
+    let operator = cluster.world.start_operator(INTERVAL);
+    cluster.world.play(Span::from_minutes(30)).await;
+    let mode = || cluster.autoscaler()["spec"]["mode"].clone();
+
+    let text = cluster.says(&["promote", "pra/checkout", "-n", "shop"]);
+    assert!(
+        text.starts_with("shop/checkout: DryRun -> Floor\n  MISSED   shadow           0.0 days since 20"),
+        "{text}"
+    );
+    assert!(text.contains("\n  unknown  capacity drift   not measured yet"), "{text}");
+    assert!(text.contains("replica-hours instead of"), "{text}");
+    assert!(text.contains("\nspec:\n  mode: Floor\n"), "{text}");
+    let missed = cluster.foresail(&["promote", "pra/checkout", "-n", "shop", "--check", "--apply"]);
+    assert_eq!(missed.status.code(), Some(3), "{missed:?}");
+    assert_eq!(mode(), "DryRun", "neither the patch that is printed nor one that is missed is applied");
+    assert_eq!(cluster.foresail(&["promote", "checkout", "-n", "shop", "--force"]).status.code(), Some(2));
+
+    let shadow = cluster.autoscaler()["status"]["shadow"].clone();
+    let hours = |field: &str| shadow[field].as_str().unwrap().parse::<f64>().unwrap();
+    // Ten replicas really stood, also after the fall that the shadow followed.
+    assert!(
+        hours("standingReplicaHours") > 4.5 && hours("replicaHours") < hours("standingReplicaHours"),
+        "{shadow}"
+    );
+    let applied = cluster.says(&["promote", "pra/checkout", "-n", "shop", "--apply"]);
+    assert!(applied.ends_with("applied: spec.mode is Floor now\n"), "{applied}");
+    assert_eq!(mode(), "Floor");
+    cluster.world.play(Span::from_minutes(2)).await;
+    let kept = cluster.autoscaler()["status"]["shadow"].clone();
+    assert_eq!(kept["since"], shadow["since"]);
+    assert!(kept["until"].is_string() && kept["asked"].is_null(), "{kept}");
+
+    let api: kube::Api<foresail::api::PredictiveAutoscaler> =
+        kube::Api::namespaced(cluster.world.server.client(), "shop");
+    let label = json!({"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}});
+    api.patch("checkout", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&label))
+        .await
+        .unwrap();
+    let refused = cluster.foresail(&["promote", "pra/checkout", "-n", "shop", "--apply"]);
+    assert_eq!((refused.status.code(), mode()), (Some(1), json!("Floor")), "{refused:?}");
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(why.contains("managed by Argo CD (label `argocd.argoproj.io/instance`)"), "{why}");
+    let forced = cluster.says(&["promote", "pra/checkout", "-n", "shop", "--apply", "--force", "-o", "json"]);
+    let forced: Value = serde_json::from_str(&forced).unwrap();
+    assert_eq!(
+        (&forced["applied"], &forced["next"], &forced["met"]),
+        (&json!(true), &json!("Active"), &json!(false))
+    );
+    assert_eq!(mode(), "Active");
+    let last = cluster.says(&["promote", "pra/checkout", "-n", "shop"]);
+    assert!(last.starts_with("shop/checkout: Active is the last step\n"), "{last}");
+    operator.stop().await.unwrap();
+}
