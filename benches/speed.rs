@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use foresail::calendar::TimeZone;
-use foresail::decide::{MetricObservation, Reading};
+use foresail::decide::{BreakGlass, MetricObservation, Reading};
 use foresail::engine::{Memory, Observation, tick};
 use foresail::forecast::{
     ForecastConfig, Forecaster, GlobalModel, QuantileForecast, Quantiles, TrustQuestion,
@@ -161,6 +161,7 @@ fn deciding() -> Line {
         hpa: None,
         rival: false,
         events: &[],
+        break_glass: BreakGlass::NONE,
         metrics: &metrics,
     };
     let policy = policy();

@@ -5,11 +5,13 @@
 //! - [`policy()`]: a spec as the validated form, or every field that is wrong.
 //! - [`calendar()`]: the same for a calendar of events.
 //! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
+//! - [`annotations`]: a freeze and a boost, ordered outside the spec.
 //! - [`presets`]: the queries of the metric types CPU and Memory.
 //!
 //! Each rule is stated once, in the schema or in a CEL rule of it; [`policy()`] and [`lint`] evaluate exactly those,
 //! then add what an API server cannot know (`PromQL`, time zones).
 
+pub mod annotations;
 mod crd;
 mod events;
 mod lint;

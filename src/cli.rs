@@ -1,16 +1,22 @@
 //! The command line: one file per command. Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate missed.
 
+pub mod boost;
 pub mod check;
+mod cluster;
 pub mod crds;
 mod decisions;
 pub mod demo;
 pub mod dev;
 pub mod explain;
 pub mod forecast;
+pub mod freeze;
+mod gitops;
 pub mod incident;
 mod manifest;
 pub mod operator;
+mod order;
 pub mod plan;
+pub mod promote;
 pub mod replay;
 mod samples;
 
@@ -30,6 +36,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// At least so many replicas for a while, at once and outside Git; ends by itself.
+    Boost(boost::BoostArgs),
     /// Check manifests before they are applied: every problem, with its field and what to do.
     Check(check::CheckArgs),
     /// Print the custom resource definitions as YAML.
@@ -45,12 +53,16 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     /// Bundle what was decided within a time, with its demand and what an HPA would have done, for a review.
     Incident(incident::IncidentArgs),
+    /// Scale nothing down for a while, at once and outside Git; ends by itself.
+    Freeze(freeze::FreezeArgs),
     /// Run the operator in a cluster.
     Operator(operator::OperatorArgs),
     /// Replay a policy on a history, beside other policies.
     Plan(plan::PlanArgs),
     /// Derive every decision of a decision log again, or compare with what this version decides.
     Replay(replay::ReplayArgs),
+    /// Show whether an autoscaler has earned its next mode, and the patch that gives it.
+    Promote(promote::PromoteArgs),
 }
 
 /// How to print an answer.
@@ -82,6 +94,7 @@ pub fn parse() -> Cli {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command } = cli;
     match command {
+        Command::Boost(args) => boost::run(args),
         Command::Check(args) => check::run(args),
         Command::Crds(args) => crds::run(args),
         Command::Demo(args) => demo::run(args),
@@ -89,8 +102,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Forecast(args) => forecast::run(args),
         Command::Incident(args) => incident::run(args),
+        Command::Freeze(args) => freeze::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Promote(args) => promote::run(args),
         Command::Replay(args) => replay::run(args),
     }
 }

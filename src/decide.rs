@@ -1,7 +1,7 @@
 //! A decision: an ordered list of stages, each with the proposal before and after it and one sentence with numbers.
 //!
-//! The order is DESIGN 4: evidence, reactive, forecast, predictive, combine, floors, threshold, stabilise, rate,
-//! cooldown, spend, bounds, mode. Each stage is one file and pure; only this file appends to the trail.
+//! The order is DESIGN 4: evidence, reactive, forecast, predictive, combine, floors, guards, threshold, stabilise,
+//! rate, cooldown, spend, bounds, mode. Each stage is one file and pure; only this file appends to the trail.
 
 pub mod bounds;
 pub mod combine;
@@ -9,6 +9,7 @@ pub mod cooldown;
 pub mod events;
 pub mod evidence;
 pub mod floors;
+pub mod guards;
 pub mod predictive;
 pub mod rate;
 pub mod reactive;
@@ -20,6 +21,7 @@ pub mod trail;
 
 pub use events::Unapplied;
 pub use evidence::{Absence, EvidenceMemory, Judged, MetricObservation, Reading, Standing};
+pub use guards::{Boost, BreakGlass};
 pub use track::{HumanFloor, Sustain, Track};
 pub use trail::{Fact, ModeFact, Stage, StageRecord};
 
@@ -41,6 +43,8 @@ pub struct Situation<'a> {
     pub events: &'a [Window],
     /// One observation for each of the policy's metrics, in their order.
     pub metrics: &'a [MetricObservation<'a>],
+    /// What somebody ordered for a while, outside the spec.
+    pub break_glass: BreakGlass,
 }
 
 /// A decision and how it came about.
@@ -136,8 +140,8 @@ pub fn decide(
     evidence: &mut Vec<EvidenceMemory>,
     track: &mut Track,
 ) -> Decision {
-    let Situation { now, asked, ready, .. } = *situation;
-    let mut trail = Trail { stages: Vec::with_capacity(13), proposal: asked };
+    let Situation { now, asked, ready, break_glass, .. } = *situation;
+    let mut trail = Trail { stages: Vec::with_capacity(14), proposal: asked };
     let events = events::Events::near(policy, situation);
     let stated = policy.bounds;
     let policy = &*events.capped(policy);
@@ -153,15 +157,24 @@ pub fn decide(
     let pairs: Vec<(Judged, &MetricObservation<'_>)> = judged.iter().copied().zip(metrics).collect();
     let wish = events.wish(policy, situation, &judged, track);
     let cap = events.binding_cap(policy, stated);
-    let (floored, asked_for, fact) = floors::apply(policy, combined, &pairs, (&wish, cap), (track, now));
+    let boost = break_glass.boost_at(now);
+    let (floored, asked_for, fact) =
+        floors::apply(policy, combined, &pairs, (&wish, cap), ((track.human, boost), now));
     trail.note(Stage::Floors, floored, Fact::Floors(fact));
 
+    let (thawed, fact) = guards::apply(asked, floored, &break_glass, now);
+    trail.note(Stage::Guards, thawed, Fact::Guards(fact));
+
     let predicted = answers.predicted.map(|predicted| predicted.wants(asked));
+    // A freeze beside an HPA may raise the floor to what the workload runs: no window holds that back.
+    let frozen = if thawed > floored { thawed } else { Replicas::ZERO };
     let firm = predicted
         .map_or(Replicas::ZERO, |wants| wants.max(answers.present))
         .max(asked_for)
+        .max(frozen)
         .max(policy.bounds.min());
-    let (sustained, fact) = threshold::apply(policy, asked, floored, firm, (&mut *track, now));
+    let ordered = boost.map_or(Replicas::ZERO, |boost| boost.floor);
+    let (sustained, fact) = threshold::apply(policy, asked, thawed, (firm, ordered), (&mut *track, now));
     trail.note(Stage::Threshold, sustained, Fact::Threshold(fact));
 
     let unheld = combine::recommended(policy, &answers).max(asked_for).max(policy.bounds.min());

@@ -7,7 +7,7 @@ mod shadow;
 
 pub use memory::{Intent, Memory};
 pub use relaxed::{Alternative, Relaxed, Turn, alternatives, turns};
-pub use shadow::Shadow;
+pub use shadow::{Account, Shadow, Stood};
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Window;
 use crate::decide::{
-    self, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
+    self, BreakGlass, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
 };
 use crate::policy::{Actuation, Mode, Pause, Policy};
 use crate::units::{ReplicaBounds, Replicas, Timestamp};
@@ -35,6 +35,8 @@ pub struct Observation<'a> {
     pub rival: bool,
     /// Announced events, at least those on now and near.
     pub events: &'a [Window],
+    /// What somebody ordered for a while, outside the spec.
+    pub break_glass: BreakGlass,
     /// One for each metric of the policy, in its order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -66,12 +68,13 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
     }
-    let Observation { now, asked, ready, events, metrics, .. } = *observation;
-    memory.shadow = None;
+    let Observation { now, asked, ready, events, metrics, break_glass, .. } = *observation;
+    // What the shadow came to is what the mode was earned by; it stays to be looked at.
+    memory.account = memory.shadow.take().map(|shadow| shadow.account).or(memory.account);
     let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
     resolve_intent(&mut memory, &mut track, asked);
     track.notice_foreign_write(now, asked);
-    let situation = Situation { now, asked, ready, events, metrics };
+    let situation = Situation { now, asked, ready, events, metrics, break_glass };
     let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
     let conflict = observation.rival || track.in_conflict();
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
@@ -142,16 +145,19 @@ fn note_mode(decision: &mut Decision, fact: ModeFact) {
 
 /// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
 fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
-    let Observation { now, asked, ready, events, metrics, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, .. } = *observation;
     memory.track = None;
     memory.intent = None;
     memory.pause_entered = None;
-    let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready));
+    memory.account = None;
+    let beside = break_glass.standing;
+    let stood = Stood { asked: asked.max(beside), beside, ready };
+    let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready, stood));
     shadow.advance(now);
-    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, events, metrics };
+    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, events, metrics, break_glass };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
-    shadow.account(policy, &decision);
+    shadow.account(stood, &decision);
     shadow.follow(policy, now, decision.desired);
     shadow.track.prune(now, policy);
     memory.shadow = Some(shadow);

@@ -1,11 +1,12 @@
-//! Stage 6: what the proposal may not go under: the fallback, announced events, a human's scale-up, `minReplicas`; and
-//! what it may not exceed while an event caps it.
+//! Stage 6: what the proposal may not go under: the fallback, announced events, a human's scale-up, a boost,
+//! `minReplicas`; and what it may not exceed while an event caps it.
 
 use std::fmt;
 
 use super::events::{self, Wish};
 use super::evidence::{Judged, MetricObservation};
-use super::track::Track;
+use super::guards::Boost;
+use super::track::HumanFloor;
 use crate::policy::Policy;
 use crate::units::{Demand, Replicas, Span, Timestamp};
 
@@ -24,6 +25,8 @@ pub enum Fact {
     Event(events::Fact),
     /// A human asked for more, and so long remains.
     Human(Replicas, Span),
+    /// A boost, of which so long remains.
+    Boost(Replicas, Span),
     /// `minReplicas`.
     Min(Replicas),
 }
@@ -38,6 +41,7 @@ impl Fact {
             | Self::LastForecast(n, _)
             | Self::SameHours(n, _)
             | Self::Human(n, _)
+            | Self::Boost(n, _)
             | Self::Min(n) => n,
         }
     }
@@ -82,7 +86,7 @@ pub fn apply(
     proposal: Replicas,
     metrics: &[(Judged, &MetricObservation<'_>)],
     (wish, cap): (&Wish, Option<&str>),
-    (track, now): (&Track, Timestamp),
+    ((human, boost), now): ((Option<HumanFloor>, Option<Boost>), Timestamp),
 ) -> (Replicas, Replicas, Fact) {
     let mut binding = Fact::Free;
     let mut consider = |fact: Fact| {
@@ -96,8 +100,11 @@ pub fn apply(
     if let Some(fact) = &wish.fact {
         consider(Fact::Event(fact.clone()));
     }
-    if let Some(human) = track.human.filter(|human| now < human.until) {
+    if let Some(human) = human.filter(|human| now < human.until) {
         consider(Fact::Human(human.n, human.until.since(now)));
+    }
+    if let Some(boost) = boost.filter(|boost| now < boost.until) {
+        consider(Fact::Boost(boost.floor, boost.until.since(now)));
     }
     let mut asked_for = binding.replicas();
     if policy.bounds.min() > binding.replicas() {
@@ -128,6 +135,7 @@ impl fmt::Display for Fact {
             Self::Human(n, left) => {
                 write!(f, "somebody scaled up to {n}: kept as a floor for another {}s", left.seconds())
             }
+            Self::Boost(n, left) => write!(f, "boosted to at least {n} for another {}s", left.seconds()),
             Self::Min(n) => write!(f, "minReplicas is {n}"),
         }
     }

@@ -89,8 +89,14 @@ fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {
 
 fn decide_once(policy: &Policy, asked: u32, metrics: &[MetricObservation<'_>]) -> Decision {
     let mut track = Track { to: replicas(asked), ..Track::default() };
-    let situation =
-        Situation { now: at(0), asked: replicas(asked), ready: replicas(asked), events: &[], metrics };
+    let situation = Situation {
+        now: at(0),
+        asked: replicas(asked),
+        ready: replicas(asked),
+        events: &[],
+        break_glass: BreakGlass::NONE,
+        metrics,
+    };
     decide(policy, &situation, &mut Vec::new(), &mut track)
 }
 
@@ -100,7 +106,14 @@ fn follow(policy: &Policy, asked: u32, x: f64, n: i64) -> Vec<u32> {
     let (mut asked, mut evidence, mut path) = (replicas(asked), Vec::new(), Vec::new());
     for i in 0..n {
         let metrics = [seen(value(x, 15 * i), None)];
-        let situation = Situation { now: at(15 * i), asked, ready: asked, events: &[], metrics: &metrics };
+        let situation = Situation {
+            now: at(15 * i),
+            asked,
+            ready: asked,
+            events: &[],
+            break_glass: BreakGlass::NONE,
+            metrics: &metrics,
+        };
         let decision = decide(policy, &situation, &mut evidence, &mut track);
         track.record_change(at(15 * i), asked, decision.desired);
         asked = decision.desired;
@@ -228,8 +241,14 @@ mod stabilisation {
         let mut changed_at = None;
         for i in 1..=8_i64 {
             let metrics = [seen(value(700.0, 15 * i), None)];
-            let situation =
-                Situation { now: at(15 * i), asked, ready: asked, events: &[], metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked == replicas(10) {
                 changed_at.get_or_insert(15 * i);
@@ -246,8 +265,14 @@ mod stabilisation {
         let mut evidence = Vec::new();
         let calm = [seen(value(700.0, 0), None)];
         let asked = replicas(10);
-        let now =
-            |seconds: i64, metrics| Situation { now: at(seconds), asked, ready: asked, events: &[], metrics };
+        let now = |seconds: i64, metrics| Situation {
+            now: at(seconds),
+            asked,
+            ready: asked,
+            events: &[],
+            break_glass: BreakGlass::NONE,
+            metrics,
+        };
         decide(&policy, &now(0, &calm), &mut evidence, &mut track);
         let burst = [seen(value(1400.0, 15), None)];
         let held = decide(&policy, &now(15, &burst), &mut evidence, &mut track);
@@ -270,8 +295,14 @@ mod stabilisation {
         let mut decided = |seconds: i64, path: &[f64]| {
             let outlook = sure(seconds - 60, path);
             let metrics = [seen(value(700.0, seconds), Some(&outlook))];
-            let situation =
-                Situation { now: at(seconds), asked, ready: asked, events: &[], metrics: &metrics };
+            let situation = Situation {
+                now: at(seconds),
+                asked,
+                ready: asked,
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             decide(&policy, &situation, &mut evidence, &mut track).desired
         };
         assert_eq!(decided(0, &peak), asked, "the peak is within lead and hold");
@@ -297,8 +328,14 @@ mod stabilisation {
                 _ => value(1000.0, 15 * i),
             };
             let metrics = [seen(reading, None)];
-            let situation =
-                Situation { now: at(15 * i), asked, ready: asked, events: &[], metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             desired.push(decide(&policy, &situation, &mut evidence, &mut track).desired.get());
         }
         assert_eq!(
@@ -328,6 +365,7 @@ mod prediction {
                 asked: replicas(6),
                 ready: replicas(6),
                 events: &[],
+                break_glass: BreakGlass::NONE,
                 metrics: &metrics,
             };
             let decision = decide(&policy(), &situation, &mut Vec::new(), &mut track);
@@ -477,8 +515,14 @@ mod bad_evidence {
         for i in 0..40_i64 {
             let x = if i < 2 { 1400.0 } else { 70.0 };
             let metrics = [seen(value(x, 15 * i), None)];
-            let situation =
-                Situation { now: at(15 * i), asked, ready: asked, events: &[], metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             asked = decide(&policy(), &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -496,8 +540,14 @@ mod bad_evidence {
         for i in 0..30_i64 {
             let reading = if i < 10 { Reading::Absent(Absence::Empty) } else { value(700.0, 15 * i) };
             let metrics = [seen(reading, None)];
-            let situation =
-                Situation { now: at(15 * i), asked, ready: asked, events: &[], metrics: &metrics };
+            let situation = Situation {
+                now: at(15 * i),
+                asked,
+                ready: asked,
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -520,8 +570,14 @@ mod bad_evidence {
             metric.source_suspect = suspect;
             let metrics = [metric];
             let now = at(seconds);
-            let situation =
-                Situation { now, asked: replicas(20), ready: replicas(20), events: &[], metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(20),
+                ready: replicas(20),
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             decide(&policy(), &situation, evidence, track).desired.get()
         };
         assert_eq!(run(0, true, None, &mut evidence, &mut track), 20);
@@ -553,6 +609,7 @@ mod floors_and_limits {
                 asked: replicas(12),
                 ready: replicas(12),
                 events: &[],
+                break_glass: BreakGlass::NONE,
                 metrics: &absent,
             };
             decide(&policy, &situation, &mut evidence, &mut track).desired.get()
@@ -575,6 +632,7 @@ mod floors_and_limits {
                 asked: replicas(10),
                 ready: replicas(10),
                 events: &[],
+                break_glass: BreakGlass::NONE,
                 metrics: &metrics,
             };
             let decision = decide(&policy(), &situation, &mut evidence, &mut track);
@@ -589,8 +647,14 @@ mod floors_and_limits {
         let desired = |seconds: i64, track: &mut Track| {
             let metrics = [seen(value(700.0, seconds), None)];
             let now = at(seconds);
-            let situation =
-                Situation { now, asked: replicas(30), ready: replicas(30), events: &[], metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(30),
+                ready: replicas(30),
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             decide(&policy(), &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(0, &mut track), 30);
@@ -625,8 +689,14 @@ mod floors_and_limits {
         let desired = |x: f64, seconds: i64, track: &mut Track| {
             let metrics = [seen(value(x, seconds), None)];
             let now = at(seconds);
-            let situation =
-                Situation { now, asked: replicas(20), ready: replicas(20), events: &[], metrics: &metrics };
+            let situation = Situation {
+                now,
+                asked: replicas(20),
+                ready: replicas(20),
+                events: &[],
+                break_glass: BreakGlass::NONE,
+                metrics: &metrics,
+            };
             decide(&policy, &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(2800.0, 0, &mut track), 20);
@@ -647,6 +717,7 @@ mod floors_and_limits {
             asked: replicas(10),
             ready: replicas(10),
             events: &[],
+            break_glass: BreakGlass::NONE,
             metrics: &metrics,
         };
         let decision = decide(&policy, &situation, &mut Vec::new(), &mut track);
@@ -701,6 +772,7 @@ fn every_stage_leaves_a_sentence_with_numbers() {
     - "predictive 10 -> 10: 15 are needed in 3m; no fewer than 15 may stay until then and after"
     - "combine 10 -> 15: the forecast decides: 15"
     - "floors 15 -> 15: no floor is above the proposal"
+    - "guards 15 -> 15: nothing is frozen"
     - "threshold 15 -> 15: no threshold binds"
     - "stabilise 15 -> 15: no stabilisation window binds"
     - "rate 15 -> 15: no rate policy binds"

@@ -19,19 +19,21 @@ pub enum Fact {
     DecreaseNotSustained(Span, Span),
 }
 
-/// Holds what is too small or too young. `firm` is what is wanted by more than the reactive answer.
+/// Holds what is too small or too young. `firm` is what is wanted by more than the reactive answer; `ordered` what
+/// somebody asked for outright, to which no step is too small.
 pub fn apply(
     policy: &Policy,
     asked: Replicas,
     proposal: Replicas,
-    firm: Replicas,
+    (firm, ordered): (Replicas, Replicas),
     (track, now): (&mut Track, Timestamp),
 ) -> (Replicas, Fact) {
     let (wants_up, wants_down) = (proposal > asked && firm < proposal, proposal < asked);
     track.sustain.up = if wants_up { track.sustain.up.or(Some(now)) } else { None };
     track.sustain.down = if wants_down { track.sustain.down.or(Some(now)) } else { None };
     let distance = asked.get().abs_diff(proposal.get());
-    if distance > 0 && distance < policy.thresholds.min_step.get() {
+    let raises_to_order = proposal > asked && ordered > asked;
+    if distance > 0 && distance < policy.thresholds.min_step.get() && !raises_to_order {
         return (asked, Fact::Small(proposal, policy.thresholds.min_step));
     }
     let lasted = |since: Option<Timestamp>| since.map_or(Span::ZERO, |since| now.since(since));

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{
-    bounds, combine, cooldown, evidence, floors, predictive, rate, reactive, spend, stabilise, threshold,
+    bounds, combine, cooldown, evidence, floors, guards, predictive, rate, reactive, spend, stabilise,
+    threshold,
 };
 use crate::policy::Mode;
 use crate::units::{Replicas, Span};
@@ -21,8 +22,10 @@ pub enum Stage {
     Predictive,
     /// One proposal of both.
     Combine,
-    /// Fallback, a human's scale-up, `minReplicas`.
+    /// Fallback, a human's scale-up, a boost, `minReplicas`.
     Floors,
+    /// A freeze.
+    Guards,
     /// `minStep` and `sustainFor`.
     Threshold,
     /// Stabilisation windows.
@@ -71,6 +74,7 @@ impl Stage {
             Self::Predictive => "predictive",
             Self::Combine => "combine",
             Self::Floors => "floors",
+            Self::Guards => "guards",
             Self::Threshold => "threshold",
             Self::Stabilise => "stabilise",
             Self::Rate => "rate",
@@ -97,6 +101,8 @@ pub enum Fact {
     Combine(combine::Fact),
     /// Stage 6.
     Floors(floors::Fact),
+    /// Stage 7.
+    Guards(guards::Fact),
     /// Stage 7.
     Threshold(threshold::Fact),
     /// Stage 8.
@@ -159,6 +165,7 @@ impl fmt::Display for Fact {
             Self::Predictive(fact) => fact.fmt(f),
             Self::Combine(fact) => fact.fmt(f),
             Self::Floors(fact) => fact.fmt(f),
+            Self::Guards(fact) => fact.fmt(f),
             Self::Threshold(fact) => fact.fmt(f),
             Self::Stabilise(fact) => fact.fmt(f),
             Self::Rate(fact) => fact.fmt(f),

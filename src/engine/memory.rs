@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::shadow::Shadow;
+use super::shadow::{Account, Shadow};
 use crate::decide::{EvidenceMemory, Track};
 use crate::forecast::TrustState;
 use crate::units::{Replicas, Timestamp};
@@ -40,6 +40,9 @@ pub struct Memory {
     /// The history of the shadow, in DryRun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
+    /// What the shadow of the last DryRun came to, in the modes that write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
 }
 
 /// A write that was about to be made: the crash record.
@@ -67,6 +70,7 @@ impl Default for Memory {
             trust: BTreeMap::new(),
             track: None,
             shadow: None,
+            account: None,
         }
     }
 }

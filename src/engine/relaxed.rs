@@ -4,7 +4,7 @@
 //! as it was; each demand is one at which [`tick`] was asked and gave the other answer.
 
 use super::{Memory, Observation, Tick, tick};
-use crate::decide::{MetricObservation, Reading, Stage, Track};
+use crate::decide::{BreakGlass, MetricObservation, Reading, Stage, Track};
 use crate::policy::{
     Actuation, PerDirection, Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy, SpendRule,
 };
@@ -33,8 +33,14 @@ pub enum Relaxed {
     Stabilise,
     /// No `minStep`, no `sustainFor`.
     Threshold,
+    /// No announced events.
+    Events,
     /// Nobody scaled up by hand.
     Human,
+    /// No boost.
+    Boost,
+    /// No freeze.
+    Freeze,
     /// The forecast of 30 minutes ago holds nothing.
     Expected,
     /// Every forecast is trusted.
@@ -49,11 +55,14 @@ pub enum Relaxed {
 
 impl Relaxed {
     /// All of them, in the order of the stages.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Trusted,
         Self::Untrusted,
         Self::Expected,
+        Self::Events,
         Self::Human,
+        Self::Boost,
+        Self::Freeze,
         Self::Threshold,
         Self::Stabilise,
         Self::Rate,
@@ -75,6 +84,9 @@ impl Relaxed {
             Self::Rate => "without rate policies",
             Self::Stabilise => "without stabilisation windows",
             Self::Threshold => "without minStep and sustainFor",
+            Self::Events => "without announced events",
+            Self::Boost => "without the boost",
+            Self::Freeze => "without the freeze",
             Self::Human => "had nobody scaled up by hand",
             Self::Expected => "without what the forecast of 30 minutes ago expected",
             Self::Trusted => "if the forecast were trusted",
@@ -146,6 +158,11 @@ fn without(relaxed: Relaxed, policy: &Policy, observation: &Observation<'_>, mem
             {
                 hpa.max = Replicas::HARD_CAP;
             }
+        }
+        Relaxed::Events => observation.events = &[],
+        Relaxed::Boost => observation.break_glass.boost = None,
+        Relaxed::Freeze => {
+            observation.break_glass = BreakGlass { boost: observation.break_glass.boost, ..BreakGlass::NONE };
         }
         Relaxed::Spend => {
             policy.spend = policy.spend.map(|rule| SpendRule { max_per_hour: None, ..rule });

@@ -21,12 +21,35 @@ pub struct Shadow {
     pub ready: Replicas,
     /// Replicas that would still be starting, and when they would serve.
     pub pending: Vec<(Timestamp, u32)>,
+    /// What really stood at the last tick.
+    pub stood: Stood,
+    /// What it comes to.
+    pub account: Account,
+}
+
+/// What really stands on the target, beside the shadow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    /// Replicas that the workload is asked for.
+    pub asked: Replicas,
+    /// Replicas that an HPA above the floor asks for; zero where the floor is no HPA's.
+    pub beside: Replicas,
+    /// Replicas that serve.
+    pub ready: Replicas,
+}
+
+/// What a shadow comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
     /// When the shadow began.
     pub since: Timestamp,
     /// The last tick.
     pub at: Timestamp,
-    /// Replicas asked for, integrated over time.
+    /// Replicas that would have been asked for, integrated over time.
     pub replica_seconds: u64,
+    /// Replicas that the workload was really asked for, integrated over the same time.
+    pub standing_seconds: u64,
     /// Demand in replicas at 100 % of safe load, integrated over time.
     pub demand_seconds: f64,
     /// Its part above ready capacity.
@@ -35,17 +58,21 @@ pub struct Shadow {
 
 impl Shadow {
     /// A shadow that begins where the real target stands.
-    pub fn begin(now: Timestamp, asked: Replicas, ready: Replicas) -> Self {
+    pub fn begin(now: Timestamp, asked: Replicas, ready: Replicas, stood: Stood) -> Self {
         Self {
             track: Track::begin(now, asked),
             asked,
             ready: ready.min(asked),
             pending: Vec::new(),
-            since: now,
-            at: now,
-            replica_seconds: 0,
-            demand_seconds: 0.0,
-            unserved_seconds: 0.0,
+            stood,
+            account: Account {
+                since: now,
+                at: now,
+                replica_seconds: 0,
+                standing_seconds: 0,
+                demand_seconds: 0.0,
+                unserved_seconds: 0.0,
+            },
         }
     }
 
@@ -56,22 +83,27 @@ impl Shadow {
         self.ready = Replicas::new(self.ready.get().saturating_add(started));
     }
 
-    /// Accounts for the time since the last tick with what stood during it.
-    pub fn account(&mut self, _policy: &Policy, decision: &Decision) {
-        let elapsed = decision.at.since(self.at);
-        self.at = decision.at;
+    /// Accounts for the time since the last tick with what stood during it; `stands` counts from now on. Beside an HPA
+    /// the workload runs and serves what the larger of both asks for.
+    pub fn account(&mut self, stands: Stood, decision: &Decision) {
+        let Stood { asked: standing, beside, .. } = std::mem::replace(&mut self.stood, stands);
+        let account = &mut self.account;
+        let elapsed = decision.at.since(account.at);
+        account.at = decision.at;
         if elapsed > GAP_MAX {
             return;
         }
         let seconds = f64::from(u32::try_from(elapsed.millis()).unwrap_or(u32::MAX)) / 1000.0;
-        self.replica_seconds += u64::from(self.asked.get()) * elapsed.seconds();
+        account.replica_seconds += u64::from(self.asked.max(beside).get()) * elapsed.seconds();
+        account.standing_seconds += u64::from(standing.get()) * elapsed.seconds();
+        let serves = if beside > Replicas::ZERO { self.ready.max(stands.ready) } else { self.ready };
         let load = decision
             .judged
             .iter()
             .filter_map(|judged| Some(judged.demand?.get() / judged.capacity?.get()))
             .fold(0.0_f64, f64::max);
-        self.demand_seconds += load * seconds;
-        self.unserved_seconds += (load - self.ready.as_f64()).max(0.0) * seconds;
+        account.demand_seconds += load * seconds;
+        account.unserved_seconds += (load - serves.as_f64()).max(0.0) * seconds;
     }
 
     /// Follows the decision: added replicas serve after the lead, removed ones stop at once, newest first.
@@ -96,7 +128,9 @@ impl Shadow {
         self.asked = desired;
         self.track.record_change(now, before, desired);
     }
+}
 
+impl Account {
     /// The share of demand above ready capacity so far; zero before any demand was seen.
     pub fn unserved_share(&self) -> f64 {
         if self.demand_seconds > 0.0 { self.unserved_seconds / self.demand_seconds } else { 0.0 }

@@ -9,6 +9,8 @@ use crate::forecast::{QuantileForecast, Quantiles};
 use crate::policy::{Fallback, PerDirection, RateAmount, RatePolicy, SelectPolicy, SpendRule};
 use crate::units::{Money, PricePerReplicaHour, Share, Span, Step};
 
+mod break_glass;
+
 fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -> Observation<'a> {
     Observation {
         now: at(seconds),
@@ -17,6 +19,7 @@ fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -
         hpa: None,
         rival: false,
         events: &[],
+        break_glass: BreakGlass::NONE,
         metrics,
     }
 }
@@ -111,7 +114,7 @@ fn i48_dry_run_decides_as_active_does_on_equal_inputs() {
         memory = tick.memory;
     }
     assert_eq!(shadow, path);
-    let account = memory.shadow.unwrap();
+    let account = memory.shadow.unwrap().account;
     let expected: u64 = path.iter().take(199).map(|&n| u64::from(n) * 15).sum();
     assert_eq!(account.replica_seconds, expected);
 }
@@ -340,7 +343,7 @@ proptest! {
 
 #[test]
 fn shares_of_the_shadow_begin_at_zero() {
-    let shadow = Shadow::begin(at(0), replicas(3), replicas(3));
-    assert!(shadow.unserved_share().abs() < f64::EPSILON);
-    assert!(Share::new(shadow.unserved_share()).is_some());
+    let account = Shadow::begin(at(0), replicas(3), replicas(3), Stood::default()).account;
+    assert!(account.unserved_share().abs() < f64::EPSILON);
+    assert!(Share::new(account.unserved_share()).is_some());
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::tests::{at, policy, replicas, seen, value};
-use crate::decide::{MetricObservation, Reading};
+use crate::decide::{BreakGlass, MetricObservation, Reading};
 use crate::engine::tests::{any_forecast, any_policy, any_reading};
 use crate::engine::tick;
 use crate::forecast::QuantileForecast;
@@ -26,6 +26,7 @@ fn record(
         ready: asked,
         hpa: None,
         rival: false,
+        break_glass: BreakGlass::NONE,
         events: &[],
         metrics: &metrics,
     };

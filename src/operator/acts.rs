@@ -14,8 +14,8 @@ use super::protocol::{Acts, Decided, Read, Recorded};
 use super::recorder::Recorder;
 use super::signal::{Known, Signal};
 use super::status;
-use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerStatus};
-use crate::decide::{Decision, MetricObservation, Reading};
+use crate::api::{FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus, annotations};
+use crate::decide::{BreakGlass, Decision, MetricObservation, Reading};
 use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::engine::{self, Memory, Observation};
 use crate::journal::{Glance, Owner, Record};
@@ -30,12 +30,17 @@ struct Target {
     floor: Option<Floor>,
     rival: Option<String>,
     writer: Option<String>,
+    /// What an HPA above the floor asks the workload for; zero where there is none.
+    standing: Replicas,
 }
 
 /// What one round read: the target and the autoscaler.
 pub struct Seen {
     object: PredictiveAutoscaler,
     target: Target,
+    break_glass: BreakGlass,
+    /// Annotations that cannot be read.
+    ignored: Vec<FieldError>,
 }
 
 /// Why nothing could be read.
@@ -115,7 +120,9 @@ impl TickActs<'_> {
         if self.policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
             let floor = floor_among(&rivals)?;
             let (asked, version) = (floor.asked, floor.resource_version.clone());
-            return Ok(Target { asked, ready, version, floor: Some(floor), rival: None, writer: None });
+            let standing = scaled.asked;
+            let (floor, rival, writer) = (Some(floor), None, None);
+            return Ok(Target { asked, ready, version, floor, rival, writer, standing });
         }
         let rival = rivals.first().map(|rival| {
             format!(
@@ -124,7 +131,8 @@ impl TickActs<'_> {
             )
         });
         let Scaled { asked, resource_version: version, .. } = scaled;
-        Ok(Target { asked, ready, version, floor: None, rival, writer })
+        let standing = Replicas::ZERO;
+        Ok(Target { asked, ready, version, floor: None, rival, writer, standing })
     }
 
     fn stored_memory(&self, object: &PredictiveAutoscaler, asked: Replicas) -> Memory {
@@ -153,7 +161,10 @@ impl Acts for TickActs<'_> {
         let mut target = self.read_target().await?;
         target.rival = self.older.clone().or(target.rival);
         let stored_epoch = self.stored_memory(&object, target.asked).epoch;
-        Ok(Read { seen: Seen { object, target }, stored_epoch })
+        let (ordered, ignored) =
+            object.metadata.annotations.as_ref().map(annotations::break_glass).unwrap_or_default();
+        let break_glass = BreakGlass { standing: target.standing, ..ordered };
+        Ok(Read { seen: Seen { object, target, break_glass, ignored }, stored_epoch })
     }
 
     fn decide(&mut self, seen: &Seen, epoch: u64) -> Decided<Self::Memory> {
@@ -170,6 +181,7 @@ impl Acts for TickActs<'_> {
             hpa: seen.target.floor.as_ref().map(Floor::observed),
             rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
             events: self.events,
+            break_glass: seen.break_glass,
             metrics: &metrics,
         };
         let tick = engine::tick(self.policy, &observation, &memory);
@@ -252,6 +264,7 @@ impl TickActs<'_> {
                 format!("`{who}` wrote the target's replicas twice within 10 minutes: nothing is written until it stops")
             })
         });
+        around.ignored.clone_from(&seen.ignored);
         let generation = seen.object.metadata.generation;
         let claims = status::claims(self.policy, decision, &around);
         let mut new = status::of_decision(self.policy, decision, memory, old);

@@ -95,6 +95,7 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
         trusted: Some(trust.get(signal.name()).is_some_and(|trust| trust.trusted)),
         skill: signal.skill().and_then(Trust::measured).map(|skill| format!("{skill:.3}")),
         coverage: Some(coverage),
+        coverage_p99: None,
         experts: summary
             .experts
             .iter()
@@ -103,6 +104,13 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
         next_peak,
         ready_from: summary.ready_from.map(to_jiff),
     })
+}
+
+/// The coverage of the .99 quantile of the metric that is furthest from it.
+pub fn coverage_p99(signals: &[Signal]) -> Option<String> {
+    let coverages = signals.iter().filter_map(Signal::forecaster).map(|one| one.summary().coverage_99.get());
+    let furthest = coverages.max_by(|a, b| (a - 0.99).abs().total_cmp(&(b - 0.99).abs()))?;
+    Some(format!("{furthest:.4}"))
 }
 
 /// Events for what changed: a write and its sentence, a refused write, a condition that turned.
@@ -139,6 +147,7 @@ pub fn events(
             ("EvidenceFresh", "True") if before.is_some() => "EvidenceBack",
             ("TargetConflict", "True") => "TargetConflict",
             ("EventNotApplied", "True") => "EventNotApplied",
+            ("SpecValid", "False") => "AnnotationIgnored",
             ("AbleToScale", "False") => "UnableToScale",
             _ => continue,
         };

@@ -3,12 +3,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::{
-    DecisionStatus, EffectiveMode, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus,
-    SpendStatus, StageStatus, limits,
+    DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus,
+    ShadowStatus, SpendStatus, StageStatus, limits,
 };
-use crate::decide::{Absence, Decision, Stage, Standing};
+use crate::decide::{Absence, Decision, Stage, Standing, guards};
 use crate::edge::clock::{from_jiff, to_jiff};
-use crate::engine::{Memory, Shadow};
+use crate::engine::{Account, Memory, Shadow};
 use crate::policy::{Mode, Policy};
 use crate::units::{Replicas, Span, Timestamp};
 
@@ -53,11 +53,18 @@ pub struct Surroundings {
     pub has_calendars: bool,
     /// A calendar that cannot be used: reason and sentence.
     pub calendar_problem: Option<(&'static str, String)>,
+    /// Annotations that cannot be read and are ignored.
+    pub ignored: Vec<FieldError>,
 }
 
 /// The conditions of a decision, in the order of DESIGN 3.
 pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Vec<Claim> {
-    let mut claims = vec![Claim::new("SpecValid", true, "Valid", "every field is valid")];
+    let ignored = around.ignored.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let mut claims = vec![if around.ignored.is_empty() {
+        Claim::new("SpecValid", true, "Valid", "every field is valid")
+    } else {
+        Claim::new("SpecValid", false, "AnnotationIgnored", ignored)
+    }];
     claims.push(evidence(policy, decision, around));
     let (trusted, sentence) = &around.trusted;
     let reason = if *trusted { "BeatsReactive" } else { "NotTrusted" };
@@ -172,13 +179,19 @@ fn limited(decision: &Decision) -> Claim {
         record.before != record.after
             && matches!(
                 record.stage,
-                Stage::Rate | Stage::Cooldown | Stage::Spend | Stage::Bounds | Stage::Stabilise
+                Stage::Guards
+                    | Stage::Rate
+                    | Stage::Cooldown
+                    | Stage::Spend
+                    | Stage::Bounds
+                    | Stage::Stabilise
             )
     });
     match binding {
         None => Claim::new("ScalingLimited", false, "DesiredWithinRange", "no limit binds"),
         Some(record) => {
             let reason = match record.stage {
+                Stage::Guards => "Frozen",
                 Stage::Rate => "RatePolicy",
                 Stage::Cooldown => "Cooldown",
                 Stage::Spend => "MaxPerHour",
@@ -225,7 +238,7 @@ pub fn of_decision(
     let now = decision.at;
     PredictiveAutoscalerStatus {
         observed_generation: old.observed_generation,
-        effective_mode: Some(effective_mode(policy, now)),
+        effective_mode: Some(effective_mode(policy, decision)),
         conditions: old.conditions.clone(),
         replicas: Some(ReplicaStatus {
             asked: Some(decision.asked.get()),
@@ -234,7 +247,7 @@ pub fn of_decision(
             predicted: decision.predicted.map(Replicas::get),
             desired: Some(decision.desired.get()),
         }),
-        shadow: memory.shadow.as_ref().map(|shadow| shadow_status(policy, shadow)),
+        shadow: shadow_status(policy, memory),
         lead_time: Some(policy.lead.to_string()),
         forecast: old.forecast.clone(),
         spend: policy.spend.as_ref().map(|rule| SpendStatus {
@@ -259,12 +272,15 @@ pub fn of_decision(
     }
 }
 
-/// In DryRun nothing is written anyway, so that there is nothing to pause.
-fn effective_mode(policy: &Policy, now: Timestamp) -> EffectiveMode {
-    let paused = policy.pause.as_ref().is_some_and(|pause| now < pause.until);
+/// In DryRun nothing is written anyway, so that there is nothing to pause. Where a forecast is wanted and none is
+/// trusted, the reactive answer is all there is; where none is wanted, that is no demotion.
+fn effective_mode(policy: &Policy, decision: &Decision) -> EffectiveMode {
+    let paused = policy.pause.as_ref().is_some_and(|pause| decision.at < pause.until);
+    let predicts = policy.metrics.iter().any(|rule| rule.prediction);
     match policy.mode {
         Mode::DryRun => EffectiveMode::DryRun,
         Mode::Floor | Mode::Active if paused => EffectiveMode::Paused,
+        Mode::Floor | Mode::Active if predicts && decision.predicted.is_none() => EffectiveMode::Reactive,
         Mode::Floor => EffectiveMode::Floor,
         Mode::Active => EffectiveMode::Active,
     }
@@ -289,19 +305,25 @@ pub fn decision_status(decision: &Decision) -> DecisionStatus {
     }
 }
 
-fn shadow_status(policy: &Policy, shadow: &Shadow) -> ShadowStatus {
+/// The shadow of DryRun, or what it came to before the mode was raised.
+fn shadow_status(policy: &Policy, memory: &Memory) -> Option<ShadowStatus> {
+    let shadow = memory.shadow.as_ref();
+    let account: &Account = shadow.map(|shadow| &shadow.account).or(memory.account.as_ref())?;
     #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "shown with two decimals")]
-    let replica_hours = shadow.replica_seconds as f64 / 3600.0;
-    ShadowStatus {
-        asked: Some(shadow.asked.get()),
-        ready: Some(shadow.ready.get()),
-        unserved_share: Some(format!("{:.4}%", 100.0 * shadow.unserved_share())),
-        replica_hours: Some(format!("{replica_hours:.2}")),
+    let hours = |replica_seconds: u64| format!("{:.2}", replica_seconds as f64 / 3600.0);
+    let count = |of: fn(&Shadow) -> Replicas| shadow.map(|shadow| of(shadow).get());
+    Some(ShadowStatus {
+        asked: count(|shadow| shadow.asked),
+        ready: count(|shadow| shadow.ready),
+        unserved_share: Some(format!("{:.4}%", 100.0 * account.unserved_share())),
+        replica_hours: Some(hours(account.replica_seconds)),
+        standing_replica_hours: Some(hours(account.standing_seconds)),
         cost: policy.spend.as_ref().map(|rule| {
-            format!("{} {}", rule.price.of_replica_seconds(shadow.replica_seconds), rule.currency)
+            format!("{} {}", rule.price.of_replica_seconds(account.replica_seconds), rule.currency)
         }),
-        since: Some(to_jiff(shadow.since)),
-    }
+        since: Some(to_jiff(account.since)),
+        until: if shadow.is_some() { None } else { Some(to_jiff(account.at)) },
+    })
 }
 
 /// Whether the new status is worth a write now: something changed that people or the next leader must know, or the
@@ -319,10 +341,17 @@ pub fn worth_writing(
             .collect();
         let replicas = status.replicas.as_ref().map(|replicas| (replicas.asked, replicas.desired));
         let bound = status.decision.as_ref().map(|decision| decision.bound_by.clone());
-        (conditions, replicas, bound, status.effective_mode, status.observed_generation)
+        let frozen = status.decision.as_ref().is_some_and(is_frozen);
+        (conditions, replicas, bound, frozen, status.effective_mode, status.observed_generation)
     };
     let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at)));
     age >= REFRESH_EVERY || told(old) != told(new) || must_survive(old) != must_survive(new)
+}
+
+/// Whether a freeze is in force, also where it holds nothing yet: who ordered it looks for it in the status.
+fn is_frozen(decision: &DecisionStatus) -> bool {
+    let free = guards::Fact::Free.to_string();
+    decision.stages.iter().any(|one| one.stage == Stage::Guards.name() && one.sentence != free)
 }
 
 /// What a restart must not lose: the highest recommendation of the window, own changes, a human's floor, foreign

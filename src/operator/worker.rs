@@ -187,6 +187,7 @@ impl Worker {
             trusted: report::trust_sentence(&plan.signals, &self.trust),
             has_calendars: !object.spec.calendar_refs.is_empty(),
             calendar_problem: self.announced.problem.clone(),
+            ignored: Vec::new(),
         };
         let tick = ctx.tick();
         let signals: Vec<(&Signal, Reading, Known)> = plan
@@ -199,7 +200,10 @@ impl Worker {
                 (signal, reading, Known { trusted, source_suspect })
             })
             .collect();
-        let forecast = plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust));
+        let forecast =
+            plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust)).map(|one| {
+                crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
+            });
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,

@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
 use crate::calendar::Window;
-use crate::decide::{Decision, MetricObservation, Reading, Stage};
+use crate::decide::{BreakGlass, Decision, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
@@ -114,9 +114,10 @@ impl Replay {
             })
             .collect();
         let ready = self.cluster.ready();
+        let (break_glass, hpa, rival) = (BreakGlass::NONE, None, false);
         let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
         let observation =
-            Observation { now, asked, ready, hpa: None, rival: false, events, metrics: &metrics };
+            Observation { now, asked, ready, hpa, rival, break_glass, events, metrics: &metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
         self.memory = memory;
         decision

@@ -1,6 +1,7 @@
 //! Integration tests that need no cluster.
 
 mod admission;
+mod breakglass;
 mod crds;
 mod decisions;
 mod demo;

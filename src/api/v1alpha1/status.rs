@@ -36,7 +36,8 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The mode in force: Paused while a pause holds changes back, else the mode of the spec.
+    /// The mode in force: Paused while a pause holds changes back, Reactive while no forecast is trusted, else the mode
+    /// of the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "EffectiveMode")]
     pub effective_mode: Option<EffectiveMode>,
@@ -50,7 +51,7 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<ReplicaStatus>,
 
-    /// What would have happened had Foresail been in charge (mode DryRun).
+    /// What would have happened had Foresail been in charge (mode DryRun); in other modes, what the last DryRun came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
 
@@ -90,6 +91,9 @@ pub enum EffectiveMode {
     Floor,
     /// Writes; a trusted forecast replaces the reactive headroom.
     Active,
+    /// Would be Floor or Active, but no forecast is trusted now: the reactive answer decides (through
+    /// HorizontalPodAutoscalerFloor: the HPA's own).
+    Reactive,
     /// Would write, and does not until the pause ends.
     Paused,
 }
@@ -133,7 +137,11 @@ pub struct ShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub replica_hours: Option<String>,
-    /// What they would have cost.
+    /// Replica hours that the workload was really asked for in the same time: the HPA's, where one scales it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub standing_replica_hours: Option<String>,
+    /// What the shadow's replica hours would have cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cost: Option<String>,
@@ -141,6 +149,10 @@ pub struct ShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "instant")]
     pub since: Option<jiff::Timestamp>,
+    /// When the count ended, with mode DryRun; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// The forecast and how well it does.
@@ -159,6 +171,10 @@ pub struct ForecastStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub coverage: Option<String>,
+    /// Share of past samples under the forecast's .99 quantile, as 0.9876; of several metrics the one furthest from .99.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub coverage_p99: Option<String>,
     /// The highest demand within the horizon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_peak: Option<NextPeakStatus>,

@@ -1,6 +1,7 @@
 //! What alone leads to another answer: named when it does, and not named when it does not.
 
 use super::*;
+use crate::decide::BreakGlass;
 use crate::decide::tests::{at, policy, replicas, seen, sure, value};
 use crate::policy::Pause;
 use crate::units::{Money, PricePerReplicaHour};
@@ -15,6 +16,7 @@ fn found(policy: &Policy, asked: u32, x: f64, memory: &Memory) -> Vec<(Relaxed, 
         ready: asked,
         hpa: None,
         rival: false,
+        break_glass: BreakGlass::NONE,
         events: &[],
         metrics: &metrics,
     };
@@ -82,6 +84,7 @@ fn trust_counts_in_both_directions() {
             ready: asked,
             hpa: None,
             rival: false,
+            break_glass: BreakGlass::NONE,
             events: &[],
             metrics: &metrics,
         };
@@ -105,6 +108,7 @@ fn a_demand_is_told_at_which_the_answer_really_turns() {
         ready: asked,
         hpa: None,
         rival: false,
+        break_glass: BreakGlass::NONE,
         events: &[],
         metrics: &metrics,
     };

@@ -13,6 +13,8 @@ use crate::operator::fake::rig::{Rig, START, autoscaler};
 use crate::operator::fleet;
 use crate::units::Span;
 
+mod break_glass;
+
 /// For answers that come: long, so that a busy machine fails no test.
 const PATIENT: Span = Span::from_seconds(20);
 /// For answers that do not.
@@ -46,11 +48,11 @@ async fn after(reply: Reply, timeout: Span) -> Rig {
     let server = Server::start(vec![vector(&["350"]), reply]).await;
     let rig = Rig::new(&[autoscaler("web", "main", &json!({}))], vec![source("main", &server, timeout)]);
     let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     assert_eq!(rig.condition("web", "EvidenceFresh").0, "True");
     assert_eq!(rig.writes_to_workloads(), Vec::<String>::new());
     rig.clock.advance(Span::from_seconds(15));
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     rig
 }
 
@@ -138,7 +140,7 @@ async fn a_query_without_history_is_told_and_the_reactive_answer_stands() {
     let told = "demand: the query has no history: the reactive answer stands until there is some";
     // The history is read beside the ticks. Each of them does I/O of its own, so that this is no busy loop.
     for _ in 0..100 {
-        worker.tick(&rig.object("web"), &rig.leadership).await;
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
         if rig.condition("web", "ForecastTrusted").2 == told {
             break;
         }
@@ -168,7 +170,7 @@ async fn an_invalid_spec_is_told_and_nothing_is_asked_or_written() {
         let server = Server::start(vec![vector(&["35"])]).await;
         let rig = Rig::new(&[autoscaler("web", "main", &edit)], vec![source("main", &server, PATIENT)]);
         let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
-        worker.tick(&rig.object("web"), &rig.leadership).await;
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
         let (status, reason, message) = rig.condition("web", "SpecValid");
         assert_eq!((status.as_str(), reason.as_str()), ("False", "InvalidSpec"));
         assert!(message.contains(told), "{message}");
@@ -186,11 +188,11 @@ async fn a_pause_is_the_mode_in_force_until_it_ends() {
     let rig = Rig::new(&[autoscaler("web", "main", &paused)], vec![source("main", &server, PATIENT)]);
     let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
     let mode = || rig.object("web").status.unwrap().effective_mode;
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     assert_eq!(mode(), Some(EffectiveMode::Paused));
     assert_eq!(rig.asked("web"), 5);
     rig.clock.advance(Span::from_seconds(30));
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     assert_eq!(mode(), Some(EffectiveMode::Active));
     assert_eq!(rig.asked("web"), 2);
 }
@@ -225,7 +227,7 @@ async fn a_calendar_that_does_not_exist_is_told_and_the_rest_goes_on() {
     let edit = json!({"calendarRefs": [{"name": "retail"}]});
     let rig = Rig::new(&[autoscaler("web", "main", &edit)], vec![source("main", &server, PATIENT)]);
     let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     let (status, reason, message) = rig.condition("web", "EventNotApplied");
     assert_eq!((status.as_str(), reason.as_str()), ("True", "CalendarNotFound"), "{message}");
     assert!(message.contains("`retail`") && message.contains("create it"), "{message}");
