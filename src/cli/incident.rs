@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::decisions::{self, Next};
 use super::explain::{Wanted, named};
 use super::plan::{instant, write_files};
-use crate::calendar::rfc3339;
+use crate::calendar::{Window, rfc3339};
 use crate::journal::Record;
 use crate::report::{PlanJson, Report, table};
-use crate::units::{Demand, Timestamp};
+use crate::units::{Demand, Span, Timestamp};
 use slice::Slice;
 
 /// Arguments of `foresail incident`.
@@ -75,10 +75,16 @@ pub fn run(args: IncidentArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The calendar of a bundle.
+const ANNOUNCED: &str = "announced";
+
 /// The files of a bundle that are not one for each metric, and what each holds.
 const FILES: [(&str, &str); 7] = [
     ("manifest.json", "what this is, and the commands that take it"),
-    ("autoscaler.yaml", "the autoscaler as it stood, with the lead and the capacities that were in use"),
+    (
+        "autoscaler.yaml",
+        "the autoscaler as it stood, with the lead and the capacities in use and the events then near",
+    ),
     ("decisions.jsonl", "the slice of the decision log: for `foresail explain --log` and `foresail replay`"),
     (
         "decisions.csv",
@@ -92,7 +98,13 @@ const FILES: [(&str, &str); 7] = [
 fn write(slice: &Slice, report: &Report<'_>, out: &Path) -> anyhow::Result<()> {
     write_files(report, out)?;
     let Some(last) = slice.records.last() else { bail!("nothing was decided") };
-    fs::write(out.join("autoscaler.yaml"), serde_saphyr::to_string(&autoscaler(last)?)?)?;
+    let announced = announced(slice);
+    let mut documents = serde_saphyr::to_string(&autoscaler(last, announced.is_some())?)?;
+    if let Some(calendar) = announced {
+        documents.push_str("---\n");
+        documents.push_str(&serde_saphyr::to_string(&calendar)?);
+    }
+    fs::write(out.join("autoscaler.yaml"), documents)?;
     let mut lines = BufWriter::new(File::create(out.join("decisions.jsonl"))?);
     for record in &slice.records {
         writeln!(lines, "{}", record.line()?)?;
@@ -126,13 +138,17 @@ fn samples_to(
 }
 
 /// The autoscaler of a decision as a manifest that a plan takes.
-fn autoscaler(record: &Record) -> anyhow::Result<Value> {
+fn autoscaler(record: &Record, has_events: bool) -> anyhow::Result<Value> {
     let mut spec = record.spec.clone();
     let Some(fields) = spec.as_object_mut() else {
         bail!(
             "the log does not hold the autoscaler's spec, which the operator writes: take the lines from its log anew"
         )
     };
+    fields.remove("calendarRefs");
+    if has_events {
+        fields.insert("calendarRefs".to_owned(), json!([{"name": ANNOUNCED}]));
+    }
     if let Some(forecast) = fields.get_mut("forecast").and_then(Value::as_object_mut) {
         forecast.insert("leadTime".to_owned(), json!(record.policy.lead.to_string()));
     }
@@ -146,6 +162,49 @@ fn autoscaler(record: &Record) -> anyhow::Result<Value> {
         "apiVersion": "foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler",
         "metadata": {"name": record.name, "namespace": record.namespace}, "spec": spec,
     }))
+}
+
+/// The calendar of every event that was on or near within the slice, whatever calendars announced them; `None` when
+/// there was none. The log holds the events, and not their calendars.
+fn announced(slice: &Slice) -> Option<Value> {
+    let mut windows: Vec<&Window> = Vec::new();
+    for window in slice.records.iter().flat_map(|record| &record.observation.events) {
+        if !windows.contains(&window) {
+            windows.push(window);
+        }
+    }
+    let last = slice.records.last().filter(|_| !windows.is_empty())?;
+    let events: Vec<Value> = windows.iter().zip(1..).map(|(window, i)| event(window, i)).collect();
+    Some(json!({
+        "apiVersion": "foresail.dev/v1alpha1", "kind": "DemandCalendar",
+        "metadata": {"name": ANNOUNCED, "namespace": last.namespace},
+        "spec": {"timeZone": "UTC", "events": events},
+    }))
+}
+
+/// One occurrence as a one-off event.
+fn event(window: &Window, i: u32) -> Value {
+    let Window { start, end, effect } = window;
+    // The time of day to the minute, as calendars have it.
+    let at = |at: &Timestamp| rfc3339(*at).chars().take(16).collect::<String>();
+    let mut event = json!({
+        "name": format!("event-{i}"), "start": at(start), "duration": end.since(*start).to_string(),
+        "excludeFromLearning": effect.exclude_from_learning,
+    });
+    if let Some(fields) = event.as_object_mut() {
+        if window.multiplies() {
+            fields.insert("multiplier".to_owned(), json!(effect.multiplier.to_string()));
+        }
+        let spans =
+            [("rampUp", effect.ramp_up), ("decay", effect.decay), ("readyBefore", effect.ready_before)];
+        for (name, span) in spans.into_iter().filter(|(_, span)| *span > Span::ZERO) {
+            fields.insert(name.to_owned(), json!(span.to_string()));
+        }
+        for (name, n) in [("minReplicas", effect.min_replicas), ("maxReplicas", effect.max_replicas)] {
+            fields.extend(n.map(|n| (name.to_owned(), json!(n.get()))));
+        }
+    }
+    event
 }
 
 fn manifest(slice: &Slice, report: &Report<'_>, histories: &[(String, String)]) -> anyhow::Result<Value> {

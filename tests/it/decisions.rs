@@ -174,7 +174,7 @@ fn an_instant_is_explained_with_candidates_limits_and_what_would_change_it() {
     let (_, out, _) =
         said(&foresail(&["explain", "--at", "2026-11-26T09:05:00Z", "-o", "json", "--log"], log()));
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(told["stages"].as_array().unwrap().len(), 13);
+    assert_eq!(told["stages"].as_array().unwrap().len(), 14);
     // It is the last decision of the log before that instant, and the demand that turns it was asked for in truth.
     let at = THURSDAY.plus(Span::from_minutes(545));
     let records = records();

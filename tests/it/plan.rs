@@ -284,8 +284,10 @@ fn an_event_of_a_calendar_or_in_one_line_is_part_of_a_plan() {
     let dir = directory("events");
     fs::write(dir.join("trace.csv"), trace_with_a_sale()).unwrap();
     fs::write(dir.join("calendar.yaml"), CALENDAR).unwrap();
+    let manifest = MANIFEST.replace("maxReplicas: 40", "maxReplicas: 80");
+    fs::write(dir.join("checkout.yaml"), &manifest).unwrap();
     let nobody_said = unserved(&dir, &[]);
-    let refs = format!("{MANIFEST}  calendarRefs: [{{name: retail}}]\n");
+    let refs = format!("{manifest}  calendarRefs: [{{name: retail}}]\n");
     let in_a_line = unserved(&dir, &["--event", "2026-01-04 10:00 +4h x3"]);
     fs::write(dir.join("checkout.yaml"), refs).unwrap();
     let in_a_calendar = unserved(&dir, &["-f", "calendar.yaml"]);
