@@ -207,18 +207,19 @@ fn replica_chart(report: &Report<'_>, steps: Range<usize>) -> Markup {
     }
 }
 
-/// The UTC day with the most demand unserved by Foresail, or with the highest demand where it served all. `None` when
+/// The UTC day with the most demand unserved by Foresail and the HPA, or with the highest demand where they served all. `None` when
 /// the judged time is no longer than two days.
 fn hardest_day(report: &Report<'_>) -> Option<Range<usize>> {
     let scenario = report.scenario;
-    let ours = report.policy("foresail")?;
+    let both = ["foresail", "hpa"].map(|name| report.policy(name));
     let capacity = scenario.capacity()?.get();
     let day = |i: usize| scenario.grid.time(i).seconds().div_euclid(86_400);
     let mut days: Vec<(Range<usize>, f64, f64)> = Vec::new();
     for i in scenario.from..scenario.grid.n_steps {
         let demand = scenario.demand_at(i);
-        let ready = ours.course.stood.get(i)?.ready.as_f64();
-        let unserved = (demand - ready * capacity).max(0.0);
+        let ready =
+            both.iter().flatten().filter_map(|one| one.course.stood.get(i)).map(|stood| stood.ready.as_f64());
+        let unserved: f64 = ready.map(|ready| (demand - ready * capacity).max(0.0)).sum();
         match days.last_mut() {
             Some((range, sum, highest)) if day(range.start) == day(i) => {
                 range.end = i + 1;

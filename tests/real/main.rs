@@ -15,6 +15,7 @@
 #![expect(clippy::panic, reason = "a harness reports a failure by panicking, with the servers' logs")]
 
 mod admission;
+mod breakglass;
 mod children;
 mod conformance;
 mod control_plane;
