@@ -506,8 +506,9 @@ def notes_problems():
 def examples_problems():
     problems = []
     kinds = {"MetricSource": {"url"}, "HorizontalPodAutoscaler": {"scaleTargetRef", "minReplicas", "maxReplicas", "metrics"}}
+    kinds["DemandCalendar"] = {"timeZone", "events"}
     kinds["PredictiveAutoscaler"] = set(
-        "mode pause scaleTargetRef minReplicas maxReplicas sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback actuation".split()
+        "mode pause scaleTargetRef minReplicas maxReplicas calendarRefs sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback actuation".split()
     )
     files = sorted((ROOT / "examples").glob("*/*.yaml"))
     for path in files:
