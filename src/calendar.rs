@@ -204,4 +204,4 @@ fn weekday_of(local_seconds: i64) -> Weekday {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,7 +13,7 @@ fn utc(text: &str) -> Timestamp {
     parse_instant(text).unwrap()
 }
 
-fn effect(name: &str, multiplier: f64) -> Effect {
+pub(crate) fn effect(name: &str, multiplier: f64) -> Effect {
     Effect {
         name: name.to_owned(),
         multiplier,

@@ -83,20 +83,22 @@ pub(crate) fn sure(newest: i64, path: &[f64]) -> QuantileForecast {
 }
 
 /// One decision on a fresh reading of `x`, without a forecast.
+/// A situation in which everything that was asked for serves, with no events and no orders.
+pub(crate) fn situation<'a>(
+    now: Timestamp,
+    asked: Replicas,
+    metrics: &'a [MetricObservation<'a>],
+) -> Situation<'a> {
+    Situation { now, asked, ready: asked, events: &[], break_glass: BreakGlass::NONE, metrics }
+}
+
 fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {
     decide_once(policy, asked, &[seen(value(x, 0), None)]).desired.get()
 }
 
 fn decide_once(policy: &Policy, asked: u32, metrics: &[MetricObservation<'_>]) -> Decision {
     let mut track = Track { to: replicas(asked), ..Track::default() };
-    let situation = Situation {
-        now: at(0),
-        asked: replicas(asked),
-        ready: replicas(asked),
-        events: &[],
-        break_glass: BreakGlass::NONE,
-        metrics,
-    };
+    let situation = situation(at(0), replicas(asked), metrics);
     decide(policy, &situation, &mut Vec::new(), &mut track)
 }
 
@@ -106,14 +108,7 @@ fn follow(policy: &Policy, asked: u32, x: f64, n: i64) -> Vec<u32> {
     let (mut asked, mut evidence, mut path) = (replicas(asked), Vec::new(), Vec::new());
     for i in 0..n {
         let metrics = [seen(value(x, 15 * i), None)];
-        let situation = Situation {
-            now: at(15 * i),
-            asked,
-            ready: asked,
-            events: &[],
-            break_glass: BreakGlass::NONE,
-            metrics: &metrics,
-        };
+        let situation = situation(at(15 * i), asked, &metrics);
         let decision = decide(policy, &situation, &mut evidence, &mut track);
         track.record_change(at(15 * i), asked, decision.desired);
         asked = decision.desired;
@@ -241,14 +236,7 @@ mod stabilisation {
         let mut changed_at = None;
         for i in 1..=8_i64 {
             let metrics = [seen(value(700.0, 15 * i), None)];
-            let situation = Situation {
-                now: at(15 * i),
-                asked,
-                ready: asked,
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(15 * i), asked, &metrics);
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked == replicas(10) {
                 changed_at.get_or_insert(15 * i);
@@ -265,14 +253,7 @@ mod stabilisation {
         let mut evidence = Vec::new();
         let calm = [seen(value(700.0, 0), None)];
         let asked = replicas(10);
-        let now = |seconds: i64, metrics| Situation {
-            now: at(seconds),
-            asked,
-            ready: asked,
-            events: &[],
-            break_glass: BreakGlass::NONE,
-            metrics,
-        };
+        let now = |seconds: i64, metrics| situation(at(seconds), asked, metrics);
         decide(&policy, &now(0, &calm), &mut evidence, &mut track);
         let burst = [seen(value(1400.0, 15), None)];
         let held = decide(&policy, &now(15, &burst), &mut evidence, &mut track);
@@ -295,14 +276,7 @@ mod stabilisation {
         let mut decided = |seconds: i64, path: &[f64]| {
             let outlook = sure(seconds - 60, path);
             let metrics = [seen(value(700.0, seconds), Some(&outlook))];
-            let situation = Situation {
-                now: at(seconds),
-                asked,
-                ready: asked,
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(seconds), asked, &metrics);
             decide(&policy, &situation, &mut evidence, &mut track).desired
         };
         assert_eq!(decided(0, &peak), asked, "the peak is within lead and hold");
@@ -328,14 +302,7 @@ mod stabilisation {
                 _ => value(1000.0, 15 * i),
             };
             let metrics = [seen(reading, None)];
-            let situation = Situation {
-                now: at(15 * i),
-                asked,
-                ready: asked,
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(15 * i), asked, &metrics);
             desired.push(decide(&policy, &situation, &mut evidence, &mut track).desired.get());
         }
         assert_eq!(
@@ -360,14 +327,7 @@ mod prediction {
             let outlook = sure(60 * i - 60, path.get(shift..).unwrap());
             let metrics = [seen(value(500.0, 60 * i), Some(&outlook))];
             let mut track = Track { to: replicas(6), ..Track::default() };
-            let situation = Situation {
-                now: at(60 * i),
-                asked: replicas(6),
-                ready: replicas(6),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(60 * i), replicas(6), &metrics);
             let decision = decide(&policy(), &situation, &mut Vec::new(), &mut track);
             if decision.desired > replicas(6) {
                 raised_at.get_or_insert(i);
@@ -515,14 +475,7 @@ mod bad_evidence {
         for i in 0..40_i64 {
             let x = if i < 2 { 1400.0 } else { 70.0 };
             let metrics = [seen(value(x, 15 * i), None)];
-            let situation = Situation {
-                now: at(15 * i),
-                asked,
-                ready: asked,
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(15 * i), asked, &metrics);
             asked = decide(&policy(), &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -540,14 +493,7 @@ mod bad_evidence {
         for i in 0..30_i64 {
             let reading = if i < 10 { Reading::Absent(Absence::Empty) } else { value(700.0, 15 * i) };
             let metrics = [seen(reading, None)];
-            let situation = Situation {
-                now: at(15 * i),
-                asked,
-                ready: asked,
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(15 * i), asked, &metrics);
             asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
             if asked < replicas(20) {
                 fell_at.get_or_insert(15 * i);
@@ -570,14 +516,7 @@ mod bad_evidence {
             metric.source_suspect = suspect;
             let metrics = [metric];
             let now = at(seconds);
-            let situation = Situation {
-                now,
-                asked: replicas(20),
-                ready: replicas(20),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(now, replicas(20), &metrics);
             decide(&policy(), &situation, evidence, track).desired.get()
         };
         assert_eq!(run(0, true, None, &mut evidence, &mut track), 20);
@@ -604,14 +543,7 @@ mod floors_and_limits {
         let mut evidence = Vec::new();
         let absent = [seen(Reading::Absent(Absence::Unreachable), None)];
         let mut desired = |seconds: i64| {
-            let situation = Situation {
-                now: at(seconds),
-                asked: replicas(12),
-                ready: replicas(12),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &absent,
-            };
+            let situation = situation(at(seconds), replicas(12), &absent);
             decide(&policy, &situation, &mut evidence, &mut track).desired.get()
         };
         assert_eq!(desired(0), 12);
@@ -627,14 +559,7 @@ mod floors_and_limits {
         let mut track = Track { to: replicas(10), ..Track::default() };
         let mut evidence = Vec::new();
         for (seconds, expected) in [(0, 10), (600, 15)] {
-            let situation = Situation {
-                now: at(seconds),
-                asked: replicas(10),
-                ready: replicas(10),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(at(seconds), replicas(10), &metrics);
             let decision = decide(&policy(), &situation, &mut evidence, &mut track);
             assert_eq!(decision.desired, replicas(expected), "at {seconds} s");
         }
@@ -647,14 +572,7 @@ mod floors_and_limits {
         let desired = |seconds: i64, track: &mut Track| {
             let metrics = [seen(value(700.0, seconds), None)];
             let now = at(seconds);
-            let situation = Situation {
-                now,
-                asked: replicas(30),
-                ready: replicas(30),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(now, replicas(30), &metrics);
             decide(&policy(), &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(0, &mut track), 30);
@@ -689,14 +607,7 @@ mod floors_and_limits {
         let desired = |x: f64, seconds: i64, track: &mut Track| {
             let metrics = [seen(value(x, seconds), None)];
             let now = at(seconds);
-            let situation = Situation {
-                now,
-                asked: replicas(20),
-                ready: replicas(20),
-                events: &[],
-                break_glass: BreakGlass::NONE,
-                metrics: &metrics,
-            };
+            let situation = situation(now, replicas(20), &metrics);
             decide(&policy, &situation, &mut Vec::new(), track).desired.get()
         };
         assert_eq!(desired(2800.0, 0, &mut track), 20);
@@ -712,14 +623,7 @@ mod floors_and_limits {
         track.record_change(at(-30), replicas(19), replicas(20));
         track.notice_foreign_write(at(0), replicas(10));
         let metrics = [seen(value(1400.0, 0), None)];
-        let situation = Situation {
-            now: at(0),
-            asked: replicas(10),
-            ready: replicas(10),
-            events: &[],
-            break_glass: BreakGlass::NONE,
-            metrics: &metrics,
-        };
+        let situation = situation(at(0), replicas(10), &metrics);
         let decision = decide(&policy, &situation, &mut Vec::new(), &mut track);
         assert_eq!(decision.desired, replicas(20));
     }

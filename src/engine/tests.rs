@@ -11,7 +11,7 @@ use crate::units::{Money, PricePerReplicaHour, Share, Span, Step};
 
 mod break_glass;
 
-fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -> Observation<'a> {
+pub(crate) fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -> Observation<'a> {
     Observation {
         now: at(seconds),
         asked: replicas(asked),

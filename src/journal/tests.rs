@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::tests::{at, policy, replicas, seen, value};
-use crate::decide::{BreakGlass, MetricObservation, Reading};
-use crate::engine::tests::{any_forecast, any_policy, any_reading};
+use crate::decide::tests::{policy, replicas, seen, value};
+use crate::decide::{MetricObservation, Reading};
+use crate::engine::tests::{any_forecast, any_policy, any_reading, observe};
 use crate::engine::tick;
 use crate::forecast::QuantileForecast;
 
@@ -19,17 +19,7 @@ fn record(
     memory: &Memory,
 ) -> Record {
     let metrics: [MetricObservation<'_>; 1] = [seen(reading, outlook)];
-    let asked = replicas(asked);
-    let observation = Observation {
-        now: at(0),
-        asked,
-        ready: asked,
-        hpa: None,
-        rival: false,
-        break_glass: BreakGlass::NONE,
-        events: &[],
-        metrics: &metrics,
-    };
+    let observation = observe(0, asked, &metrics);
     Record::of(OWNER, policy, &observation, memory, &tick(policy, &observation, memory))
 }
 

@@ -2,25 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::super::tests::{at, policy, replicas, seen, sure, value};
-use super::super::{BreakGlass, Decision, Situation, decide};
+use super::super::tests::{at, policy, replicas, seen, situation, sure, value};
+use super::super::{Decision, Situation, decide};
 use super::*;
 use crate::calendar::Effect;
+use crate::calendar::tests::effect;
 use crate::policy::{Policy, RateAmount, RatePolicy, SpendRule};
 use crate::units::{Money, PricePerReplicaHour};
-
-fn effect(name: &str, multiplier: f64) -> Effect {
-    Effect {
-        name: name.to_owned(),
-        multiplier,
-        ramp_up: Span::ZERO,
-        decay: Span::ZERO,
-        ready_before: Span::ZERO,
-        min_replicas: None,
-        max_replicas: None,
-        exclude_from_learning: true,
-    }
-}
 
 fn window(from: i64, to: i64, effect: Effect) -> Window {
     Window { start: at(from), end: at(to), effect }
@@ -38,14 +26,7 @@ fn most(name: &str, n: u32) -> Effect {
 fn decision(policy: &Policy, (now, asked): (i64, u32), x: f64, events: &[Window]) -> Decision {
     let metrics = [seen(value(x, now), None)];
     let (asked, mut track) = (replicas(asked), Track { to: replicas(asked), ..Track::default() });
-    let situation = Situation {
-        now: at(now),
-        asked,
-        ready: asked,
-        events,
-        break_glass: BreakGlass::NONE,
-        metrics: &metrics,
-    };
+    let situation = Situation { events, ..situation(at(now), asked, &metrics) };
     decide(policy, &situation, &mut Vec::new(), &mut track)
 }
 
@@ -60,14 +41,7 @@ fn follow(policy: &Policy, end: i64, x: impl Fn(i64) -> f64, events: &[Window]) 
     let mut path = Vec::new();
     for now in (0..end).step_by(15) {
         let metrics = [seen(value(x(now), now), None)];
-        let situation = Situation {
-            now: at(now),
-            asked,
-            ready: asked,
-            events,
-            break_glass: BreakGlass::NONE,
-            metrics: &metrics,
-        };
+        let situation = Situation { events, ..situation(at(now), asked, &metrics) };
         let decision = decide(policy, &situation, &mut evidence, &mut track);
         track.record_change(at(now), asked, decision.desired);
         asked = decision.desired;
@@ -118,14 +92,7 @@ fn a_trusted_forecast_of_ordinary_demand_is_multiplied_for_the_event() {
     let wave = [window(120, 3600, effect("retail/sale", 3.0))];
     let metrics = [seen(value(1000.0, 0), Some(&outlook))];
     let asked = replicas(12);
-    let situation = Situation {
-        now: at(0),
-        asked,
-        ready: asked,
-        events: &wave,
-        break_glass: BreakGlass::NONE,
-        metrics: &metrics,
-    };
+    let situation = Situation { events: &wave, ..situation(at(0), asked, &metrics) };
     let decision = decide(&policy(), &situation, &mut Vec::new(), &mut Track::begin(at(-600), asked));
     let said = sentence(&decision, Stage::Forecast);
     assert!(said.contains("demand is 3000 at the median") && said.contains("3.0 times ordinary"), "{said}");
@@ -201,14 +168,7 @@ fn a_trust_loss_within_an_event_lowers_nothing_until_it_is_over() {
         let mut metric = seen(value(2000.0, now), Some(&outlook));
         metric.trusted = now < 300;
         let metrics = [metric];
-        let situation = Situation {
-            now: at(now),
-            asked,
-            ready: asked,
-            events: &wave,
-            break_glass: BreakGlass::NONE,
-            metrics: &metrics,
-        };
+        let situation = Situation { events: &wave, ..situation(at(now), asked, &metrics) };
         let decision = decide(&policy, &situation, &mut evidence, &mut track);
         if now == 600 {
             let said = sentence(&decision, Stage::Floors);
@@ -260,7 +220,7 @@ proptest! {
         let metrics = [metric];
         let asked = replicas(asked);
         let desired = |events: &[Window]| {
-            let situation = Situation { now: at(0), asked, ready: asked, events, break_glass: BreakGlass::NONE, metrics: &metrics };
+            let situation = Situation { events, ..situation(at(0), asked, &metrics) };
             let mut track = Track { to: asked, ..Track::default() };
             decide(&policy(), &situation, &mut Vec::new(), &mut track).desired
         };

@@ -1,7 +1,7 @@
 //! What alone leads to another answer: named when it does, and not named when it does not.
 
+use super::super::tests::observe;
 use super::*;
-use crate::decide::BreakGlass;
 use crate::decide::tests::{at, policy, replicas, seen, sure, value};
 use crate::policy::Pause;
 use crate::units::{Money, PricePerReplicaHour};
@@ -9,17 +9,7 @@ use crate::units::{Money, PricePerReplicaHour};
 /// The alternatives of a decision on a reading of `x`, when `asked` stand.
 fn found(policy: &Policy, asked: u32, x: f64, memory: &Memory) -> Vec<(Relaxed, u32)> {
     let metrics = [seen(value(x, 0), None)];
-    let asked = replicas(asked);
-    let observation = Observation {
-        now: at(0),
-        asked,
-        ready: asked,
-        hpa: None,
-        rival: false,
-        break_glass: BreakGlass::NONE,
-        events: &[],
-        metrics: &metrics,
-    };
+    let observation = observe(0, asked, &metrics);
     let pairs = alternatives(policy, &observation, memory);
     pairs.into_iter().map(|one| (one.relaxed, one.desired.get())).collect()
 }
@@ -77,18 +67,7 @@ fn trust_counts_in_both_directions() {
     let policy = policy();
     let ask = |metric: MetricObservation<'_>| {
         let metrics = [metric];
-        let asked = replicas(15);
-        let observation = Observation {
-            now: at(0),
-            asked,
-            ready: asked,
-            hpa: None,
-            rival: false,
-            break_glass: BreakGlass::NONE,
-            events: &[],
-            metrics: &metrics,
-        };
-        alternatives(&policy, &observation, &Memory::default())
+        alternatives(&policy, &observe(0, 15, &metrics), &Memory::default())
     };
     let trusted = ask(metric.clone());
     assert!(trusted.iter().any(|one| one.relaxed == Relaxed::Untrusted && one.desired < replicas(20)));
@@ -101,17 +80,7 @@ fn trust_counts_in_both_directions() {
 fn a_demand_is_told_at_which_the_answer_really_turns() {
     let policy = policy();
     let metrics = [seen(value(1000.0, 0), None)];
-    let asked = replicas(15);
-    let observation = Observation {
-        now: at(0),
-        asked,
-        ready: asked,
-        hpa: None,
-        rival: false,
-        break_glass: BreakGlass::NONE,
-        events: &[],
-        metrics: &metrics,
-    };
+    let observation = observe(0, 15, &metrics);
     let turns = turns(&policy, &observation, &Memory::default());
     // 15 replicas of 100 at 70 % carry 1050; with the tolerance of a tenth up to 1155.
     let up = turns.iter().find(|turn| turn.at > turn.reads).unwrap();
@@ -121,6 +90,6 @@ fn a_demand_is_told_at_which_the_answer_really_turns() {
         let metrics = [seen(value(turn.at.get(), 0), None)];
         let moved = Observation { metrics: &metrics, ..observation.clone() };
         assert_eq!(tick(&policy, &moved, &Memory::default()).decision.desired, turn.desired);
-        assert_ne!(turn.desired, asked);
+        assert_ne!(turn.desired, observation.asked);
     }
 }

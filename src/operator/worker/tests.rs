@@ -43,6 +43,18 @@ fn vector(values: &[&str]) -> Reply {
     answer_json(&json!({"status": "success", "data": {"resultType": "vector", "result": series}}).to_string())
 }
 
+/// A server that reads 350 and has no history.
+async fn without_history() -> Server {
+    Server::answering(|request| {
+        if request.contains("/query_range?") {
+            answer_json(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#)
+        } else {
+            vector(&["350"])
+        }
+    })
+    .await
+}
+
 /// What is known after a first tick on 350, for which five replicas are right, and a second tick on `reply`.
 async fn after(reply: Reply, timeout: Span) -> Rig {
     let server = Server::start(vec![vector(&["350"]), reply]).await;
@@ -124,14 +136,7 @@ async fn a_source_that_hangs_or_fails_changes_nothing() {
 
 #[tokio::test]
 async fn a_query_without_history_is_told_and_the_reactive_answer_stands() {
-    let server = Server::answering(|request| {
-        if request.contains("/query_range?") {
-            answer_json(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#)
-        } else {
-            vector(&["350"])
-        }
-    })
-    .await;
+    let server = without_history().await;
     let predicted = json!({"metrics": [{
         "name": "demand", "type": "Prometheus", "query": "sum(demand)", "capacityPerReplica": "100",
     }]});

@@ -111,14 +111,7 @@ async fn an_annotation_that_cannot_be_read_is_told_and_changes_nothing() {
 
 #[tokio::test]
 async fn without_a_trusted_forecast_the_mode_in_force_is_reactive() {
-    let server = Server::answering(|request| {
-        if request.contains("/query_range?") {
-            answer_json(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#)
-        } else {
-            vector(&["350"])
-        }
-    })
-    .await;
+    let server = without_history().await;
     let predicted = json!({"metrics": [{
         "name": "demand", "type": "Prometheus", "query": "sum(demand)", "capacityPerReplica": "100",
     }]});
