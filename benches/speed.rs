@@ -148,6 +148,7 @@ fn deciding() -> Line {
         capacity: CapacityPerReplica::new(100.0),
         outlook: Some(&outlook),
         trusted: true,
+        level: None,
         profile: None,
         p05_earlier: None,
         same_hours_maximum: None,

@@ -31,6 +31,7 @@ mod levels;
 mod member;
 mod model;
 mod quantiles;
+mod rehearsal;
 pub mod request;
 mod shape;
 mod trust;
@@ -389,7 +390,7 @@ impl Forecaster {
     ///     utilization: Share::from_percent(70),
     /// };
     /// let jumps = Forecaster::learn(config.clone(), &samples).trust(&question);
-    /// assert!(TrustState::earned(jumps.measured()).trusted, "{jumps:?}");
+    /// assert!(TrustState::earned(jumps).trusted, "{jumps:?}");
     ///
     /// let short = Forecaster::learn(config, &samples[..24]).trust(&question);
     /// assert_eq!(short.measured(), None, "a day is no measurement");

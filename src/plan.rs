@@ -161,6 +161,7 @@ fn of_issued<'a>(issued: Option<&'a Issued>, trust: &mut TrustState) -> Foreseen
         outlook: outlook.as_ref(),
         profile: profile.as_ref(),
         trusted: trust.trusted,
+        level: trust.level,
         p05_earlier: *p05_earlier,
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::{MetricRule, Policy};
-use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp};
 
 /// A sample may lie this far in the future before its clock is not believed.
 const FUTURE_MAX: Span = Span::from_seconds(30);
@@ -97,6 +97,8 @@ pub struct MetricObservation<'a> {
     pub outlook: Option<&'a QuantileForecast>,
     /// Whether that forecast has earned its place.
     pub trusted: bool,
+    /// The quantile that keeps the objective when every step follows it, if a week was rehearsed.
+    pub level: Option<Share>,
     /// Usual demand of the coming steps, while an event is near; like every forecast here without events in it.
     pub profile: Option<&'a SeasonalProfile>,
     /// The .05 quantile for now, as forecast 30 minutes ago.

@@ -69,6 +69,7 @@ pub(crate) fn seen(reading: Reading, outlook: Option<&QuantileForecast>) -> Metr
         capacity: CapacityPerReplica::new(100.0),
         outlook,
         trusted: outlook.is_some(),
+        level: None,
         profile: None,
         p05_earlier: None,
         same_hours_maximum: None,

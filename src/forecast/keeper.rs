@@ -81,9 +81,11 @@ impl Judgement {
     #[must_use]
     pub fn after(self, state: TrustState) -> TrustState {
         match self {
-            Self::FirstFit(_) if state.trusted => state,
-            Self::FirstFit(trust) => TrustState::earned(trust.measured()),
-            Self::Hourly(trust) => state.update(trust.measured()),
+            Self::FirstFit(trust) if state.trusted => {
+                TrustState { level: trust.level.or(state.level), ..state }
+            }
+            Self::FirstFit(trust) => TrustState::earned(trust),
+            Self::Hourly(trust) => state.update(trust),
         }
     }
 }
@@ -414,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_first_fit_earns_trust_at_once_and_takes_none() {
-        let measured = |skill| Trust { skill, decisions: 100, certainty: 9.0 };
+        let measured = |skill| Trust { skill, decisions: 100, certainty: 9.0, level: None };
         let earned = Judgement::FirstFit(measured(0.1)).after(TrustState::default());
         assert!(earned.trusted);
         assert!(Judgement::FirstFit(measured(-0.5)).after(earned).trusted, "kept over a restart");

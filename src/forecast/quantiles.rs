@@ -16,6 +16,10 @@ const BELOW: f64 = 0.01;
 /// Probability above the last level.
 const ABOVE: f64 = 0.001;
 
+/// A rehearsed level leaves no step more than so many times the objective's share, and gives none less than this part
+/// of it: what a week taught may be wrong tomorrow.
+const LEEWAY: f64 = 2.0;
+
 /// Between two levels: `mass` of probability spread evenly from `low` to `high`.
 struct Segment {
     low: f64,
@@ -127,6 +131,16 @@ impl Quantiles {
             beyond += s.mass;
         }
         (lowest - (allowed - above)).max(0.0)
+    }
+
+    /// The capacity that keeps `unserved` of a week's demand: the quantile `level` that a rehearsal found to do so, but
+    /// no step is left with more than twice the share or given less than half of it. Without a rehearsal every step keeps the share itself.
+    pub fn capacity_for(&self, unserved: Share, level: Option<Share>) -> f64 {
+        let times = |by: f64| Share::new(unserved.get() * by).unwrap_or(unserved);
+        let Some(level) = level else { return self.capacity_for_unserved(unserved) };
+        let least = self.capacity_for_unserved(times(LEEWAY));
+        let most = self.capacity_for_unserved(times(1.0 / LEEWAY));
+        self.at(level.get()).get().min(most).max(least)
     }
 
     fn segments(&self) -> impl DoubleEndedIterator<Item = Segment> + '_ {

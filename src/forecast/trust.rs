@@ -10,7 +10,7 @@
 //! nearer than the newest demand and the mean of the last day by more than chance (Diebold and Mariano 1995, on means
 //! of four hours). Noise and random walks never are.
 //!
-//! At first decisions are replayed, with experts that were fitted before the half week they are judged on; until the
+//! At first decisions are replayed, with experts that were fitted before the day they are judged on; until the
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
 //! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
@@ -24,6 +24,7 @@ use super::lessons::Material;
 use super::levels::Position;
 use super::model::Model;
 use super::quantiles::Quantiles;
+use super::rehearsal::{Came, Rehearsal};
 use super::view::{Sight, View};
 use crate::series::{Sample, Series, Slot};
 use crate::units::{CapacityPerReplica, Share, Span, replicas_ceil};
@@ -31,11 +32,9 @@ use crate::units::{CapacityPerReplica, Share, Span, replicas_ceil};
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
 
-/// Parts of the judged time, for each of which experts are fitted to what was known before it.
-const PARTS: Position = 2;
-
-/// Decisions on blocks in each part of the judged time; more do not change the verdict.
-const DECISIONS_MAX: Position = 336;
+/// The judged time has at least so many parts; each is a day where there are more, as the model in use is fitted every
+/// day too: one that is half a week old knows less than it.
+const PARTS_MIN: Position = 2;
 
 /// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
 /// minutes each day.
@@ -84,12 +83,14 @@ pub struct Trust {
     /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
     /// at the lead or an hour ahead, whichever is more.
     pub certainty: f64,
+    /// The quantile that would have kept the objective, followed at every step of the last week.
+    pub level: Option<Share>,
     /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,
 }
 
 impl Trust {
-    pub(super) const UNMEASURED: Self = Self { skill: 0.0, certainty: 0.0, decisions: 0 };
+    pub(super) const UNMEASURED: Self = Self { skill: 0.0, certainty: 0.0, level: None, decisions: 0 };
 
     /// Standard errors by which a forecast is to be nearer than the naive ones to gain trust.
     pub const SURE: f64 = 2.0;
@@ -106,30 +107,33 @@ impl Trust {
 }
 
 /// Whether a forecast is trusted, with hysteresis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrustState {
     /// Whether the forecast may decide.
     pub trusted: bool,
     /// How many measurements in a row reached the skill that gains trust; at most 2.
     pub streak: u8,
+    /// The quantile that keeps the objective ([`Trust::level`]), as it was last measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Share>,
 }
 
 impl TrustState {
     /// The state at the first fit from history: trusted at once when the skill is there (DESIGN 12).
     #[must_use]
-    pub fn earned(skill: Option<f64>) -> Self {
-        let trusted = skill.is_some_and(|skill| skill >= GAIN);
-        Self { trusted, streak: if trusted { 2 } else { 0 } }
+    pub fn earned(trust: Trust) -> Self {
+        let trusted = trust.measured().is_some_and(|skill| skill >= GAIN);
+        Self { trusted, streak: if trusted { 2 } else { 0 }, level: trust.level }
     }
 
     /// The state after one more hourly measurement: on at .02 twice in a row, off under -.02 once. Without a
     /// measurement there is no trust.
     #[must_use]
-    pub fn update(self, skill: Option<f64>) -> Self {
-        let Some(skill) = skill else { return Self::default() };
+    pub fn update(self, trust: Trust) -> Self {
+        let Some(skill) = trust.measured() else { return Self::default() };
         let streak = if skill >= GAIN { self.streak.saturating_add(1).min(2) } else { 0 };
         let trusted = if self.trusted { skill >= LOSE } else { streak >= 2 };
-        Self { trusted, streak }
+        Self { trusted, streak, level: trust.level }
     }
 }
 
@@ -142,7 +146,7 @@ pub(super) struct Ledger {
     spans: VecDeque<Costs>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Costs {
     /// Which span since the epoch.
     span: i64,
@@ -152,6 +156,7 @@ struct Costs {
     /// Absolute errors of the forecast's median, the newest demand and the mean of the last day: at the lead, and an
     /// hour ahead.
     errors: [[f32; 3]; 2],
+    rehearsal: Rehearsal,
     decisions: f32,
 }
 
@@ -187,8 +192,9 @@ impl Ledger {
         let judged = (DAYS * material.levels.day()).min((end + 1) / 2);
         let mut ledger = Self { question: *question, judged: sight.series.newest()?, spans: VecDeque::new() };
         let start = end - judged;
-        for part in 0..PARTS {
-            let span = (start + judged * part / PARTS, start + judged * (part + 1) / PARTS);
+        let parts = (judged / material.levels.day()).max(PARTS_MIN);
+        for part in 0..parts {
+            let span = (start + judged * part / parts, start + judged * (part + 1) / parts);
             ledger.replay_part(sight, &material, span)?;
         }
         Some(ledger)
@@ -227,13 +233,12 @@ impl Ledger {
             let first = series.oldest_fine() + newest - clock.slot_days_before(series, newest, 1);
             levels.position_of(blocking.block_of(first) + 1)
         };
-        let stride = ((to - from) / DECISIONS_MAX).max(1);
         let past = Past { series, material, model: &fitted };
         for (ahead, horizon) in [(blocks, Ahead::Lead), (far, Ahead::Hour)] {
             let mut target = from + ahead + 1;
             while target < fine.min(to + 1) {
-                self.add_block(&past, (target - ahead, ahead, stride * blocking.factor()), horizon);
-                target += stride;
+                self.add_block(&past, (target - ahead, ahead, blocking.factor()), horizon);
+                target += 1;
             }
         }
         let sight = Sight { model: &fitted, ..sight };
@@ -281,7 +286,8 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        Trust { skill: (1.0 - cost / rival).min(most), certainty, decisions }
+        let level = Rehearsal::level(self.spans.iter().map(|costs| costs.rehearsal), self.question.unserved);
+        Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
     /// Standard errors by which the median is nearer than both naive forecasts. Errors of neighbouring steps belong
@@ -307,8 +313,13 @@ impl Ledger {
     fn add_step(&mut self, sight: Sight<'_>, target: Slot, steps: usize, stride: usize) {
         let Sight { series, clock, .. } = sight;
         let Some(step) = Step::before(sight, target, steps) else { return };
+        let came = Came { demand: step.actual, censored: step.censored, steps: float(stride) };
+        self.rehearse(series, target, &step.quantiles, came);
+        if step.censored {
+            return;
+        }
         let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(step.now);
-        let Step { quantiles, now, level, actual } = step;
+        let Step { quantiles, now, level, actual, .. } = step;
         let steps = float(stride);
         let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
         self.add_decision(series, target, &wanted);
@@ -343,6 +354,7 @@ impl Ledger {
             let yesterday = yesterday.map_or(now, |level| level * scale);
             let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
             self.add_decision(series, target, &wanted);
+            self.rehearse(series, target, &quantiles, Came { demand: actual, censored: false, steps });
         }
         let said = [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale];
         self.add_errors(series, target, &Outcome { said, actual, steps }, horizon);
@@ -371,6 +383,12 @@ impl Ledger {
         costs.decisions += 1.0;
     }
 
+    fn rehearse(&mut self, series: &Series, target: Slot, quantiles: &Quantiles, came: Came) {
+        let capacity = self.question.capacity;
+        let Some(costs) = self.costs_at(series, target) else { return };
+        costs.rehearsal.add(quantiles, capacity, came);
+    }
+
     fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Ahead) {
         let Outcome { said, actual, steps } = outcome;
         let Some(costs) = self.costs_at(series, target) else { return };
@@ -389,7 +407,7 @@ impl Ledger {
         let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
         if self.spans.back().is_none_or(|last| last.span < span) {
             let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
-            self.spans.push_back(Costs { span, sums: [0.0; 4], errors: [[0.0; 3]; 2], decisions: 0.0 });
+            self.spans.push_back(Costs { span, ..Costs::default() });
             self.spans.retain(|costs| costs.span > oldest);
         }
         self.spans.iter_mut().rev().find(|costs| costs.span <= span)
@@ -408,16 +426,20 @@ struct Step {
     now: f64,
     level: f64,
     actual: f64,
+    /// Whether `actual` is only a lower bound.
+    censored: bool,
 }
 
 impl Step {
     /// What was foreseen of the slot `target`, `steps` before it. `None` where either is absent.
     fn before(sight: Sight<'_>, target: Slot, steps: usize) -> Option<Self> {
         let origin = target - Slot::try_from(steps).ok()?;
-        let Sample::Value(actual) = sight.series.sample(target) else { return None };
+        let sample = sight.series.sample(target);
+        let (actual, censored) = (sample.reading()?, matches!(sample, Sample::Censored(_)));
         let now = sight.series.sample(origin).reading()?;
         let view = View::new(sight, origin)?;
-        Some(Self { quantiles: view.steps(steps, steps).pop()?, now, level: view.level(), actual })
+        let quantiles = view.steps(steps, steps).pop()?;
+        Some(Self { quantiles, now, level: view.level(), actual, censored })
     }
 }
 

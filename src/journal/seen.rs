@@ -7,7 +7,7 @@ use crate::decide::{BreakGlass, MetricObservation, Reading, events};
 use crate::engine::{HpaFloor, Observation};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
-use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp};
 
 /// Everything that was known at one instant; field by field an [`Observation`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct SeenMetric {
     pub outlook: Option<QuantileForecast>,
     /// Whether that forecast has earned its place.
     pub trusted: bool,
+    /// The quantile that keeps the objective when every step follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Share>,
     /// The .05 quantile for now, as forecast 30 minutes ago.
     pub p05_earlier: Option<Demand>,
     /// The most of the same hours on earlier days.
@@ -87,6 +90,7 @@ impl SeenMetric {
             capacity,
             outlook,
             trusted,
+            level,
             p05_earlier,
             same_hours_maximum,
             source_suspect,
@@ -94,7 +98,17 @@ impl SeenMetric {
         } = *seen;
         let outlook = outlook.map(|outlook| as_far_as_looked(outlook, now, until));
         let profile = profile.cloned();
-        Self { reading, capacity, outlook, trusted, p05_earlier, same_hours_maximum, source_suspect, profile }
+        Self {
+            reading,
+            capacity,
+            outlook,
+            trusted,
+            level,
+            p05_earlier,
+            same_hours_maximum,
+            source_suspect,
+            profile,
+        }
     }
 
     fn observation(&self) -> MetricObservation<'_> {
@@ -103,6 +117,7 @@ impl SeenMetric {
             capacity,
             outlook,
             trusted,
+            level,
             p05_earlier,
             same_hours_maximum,
             source_suspect,
@@ -113,6 +128,7 @@ impl SeenMetric {
             capacity: *capacity,
             outlook: outlook.as_ref(),
             trusted: *trusted,
+            level: *level,
             p05_earlier: *p05_earlier,
             same_hours_maximum: *same_hours_maximum,
             source_suspect: *source_suspect,

@@ -17,7 +17,7 @@ use crate::forecast::{
 };
 use crate::metrics::{Answer, HistoryQuery, InstantQuery, SourcePool};
 use crate::policy::{CapacityRule, MetricRule, Policy};
-use crate::units::{CapacityPerReplica, Span, Step, Timestamp};
+use crate::units::{CapacityPerReplica, Share, Span, Step, Timestamp};
 
 /// How long reading the whole history may take.
 const HISTORY_DEADLINE: Span = Span::from_minutes(2);
@@ -277,7 +277,7 @@ impl Signal {
         now: Timestamp,
         known: Known,
     ) -> MetricObservation<'_> {
-        let Known { trusted, source_suspect } = known;
+        let Known { trusted, level, source_suspect } = known;
         let ahead = policy.lead.plus(policy.hold());
         let same_hours_maximum = match reading {
             Reading::Absent(_) => self.keeper.forecaster().and_then(|one| one.same_hours_maximum(now, ahead)),
@@ -288,6 +288,7 @@ impl Signal {
             capacity: self.capacity(),
             outlook: self.keeper.outlook(),
             trusted,
+            level,
             profile: self.keeper.profile(),
             p05_earlier: self.keeper.p05_earlier(),
             same_hours_maximum,
@@ -348,6 +349,8 @@ impl Signal {
 pub struct Known {
     /// Whether its forecast has earned its place.
     pub trusted: bool,
+    /// The quantile that keeps the objective when every step follows it.
+    pub level: Option<Share>,
     /// Whether many series of its source have just fallen.
     pub source_suspect: bool,
 }

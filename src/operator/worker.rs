@@ -195,9 +195,10 @@ impl Worker {
             .iter()
             .zip(readings)
             .map(|(signal, reading)| {
-                let trusted = self.trust.get(signal.name()).is_some_and(|trust| trust.trusted);
+                let TrustState { trusted, level, .. } =
+                    self.trust.get(signal.name()).copied().unwrap_or_default();
                 let source_suspect = ctx.pool.is_suspect(&signal.query().source, tick, now);
-                (signal, reading, Known { trusted, source_suspect })
+                (signal, reading, Known { trusted, level, source_suspect })
             })
             .collect();
         let forecast =

@@ -8,7 +8,7 @@ use crate::decide::{BreakGlass, Decision, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
-use crate::units::{Demand, Replicas, Span};
+use crate::units::{Demand, Replicas, Share, Span};
 
 /// What is known of one metric at one step.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Foreseen<'a> {
     pub profile: Option<&'a SeasonalProfile>,
     /// Whether it has earned its place.
     pub trusted: bool,
+    /// The quantile that keeps the objective when every step follows it.
+    pub level: Option<Share>,
     /// The .05 quantile for this step as forecast 30 minutes earlier.
     pub p05_earlier: Option<Demand>,
 }
@@ -100,12 +102,13 @@ impl Replay {
             .zip(known)
             .map(|((demand, capacity), known)| {
                 let value = demand.get(seen).map_or(0.0, |demand| demand.get());
-                let Foreseen { outlook, profile, trusted, p05_earlier } = *known;
+                let Foreseen { outlook, profile, trusted, level, p05_earlier } = *known;
                 MetricObservation {
                     reading: Reading::Value { value, at: now, partial: false },
                     capacity: Some(*capacity),
                     outlook,
                     trusted,
+                    level,
                     profile,
                     p05_earlier,
                     same_hours_maximum: None,

@@ -52,7 +52,7 @@ fn outlook(name: &str, history: &[Option<f64>], medians: &[f64], check: impl FnO
         history,
         forecast: &forecast,
         summary: &summary(Ladder::Daily),
-        trust: Trust { skill: 0.123, certainty: 12.0, decisions: 860 },
+        trust: Trust { skill: 0.123, certainty: 12.0, level: None, decisions: 860 },
         question: &question(),
     });
 }
@@ -103,7 +103,7 @@ fn sentences_say_where_the_forecast_comes_from_and_what_it_is_worth() {
             sentences(outlook).into_iter().find(|sentence| sentence.about == about).unwrap().text
         };
         let trust = |skill, certainty, decisions| {
-            of(&Outlook { trust: Trust { skill, certainty, decisions }, ..*outlook }, "Trust")
+            of(&Outlook { trust: Trust { skill, certainty, level: None, decisions }, ..*outlook }, "Trust")
         };
         assert!(trust(0.0, 0.0, 0).starts_with("not measured"));
         assert!(trust(-0.5, 7.0, 90).contains("not trusted") && trust(-0.5, 7.0, 90).contains("50.0 % more"));

@@ -117,7 +117,7 @@ fn trust(outlook: &Outlook<'_>) -> String {
         return "not measured, as that takes four days with demand in them, so Foresail would scale reactively."
             .to_owned();
     }
-    let trusted = TrustState::earned(trust.measured()).trusted;
+    let trusted = TrustState::earned(trust).trusted;
     let verdict = if trusted {
         "trusted, so this forecast would decide"
     } else {

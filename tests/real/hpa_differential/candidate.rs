@@ -55,6 +55,7 @@ impl Candidate {
             capacity: CapacityPerReplica::new(100.0),
             outlook: None,
             trusted: false,
+            level: None,
             profile: None,
             p05_earlier: None,
             same_hours_maximum: None,

@@ -1,0 +1,141 @@
+//! Which quantile, followed at every step, keeps the objective over a week.
+//!
+//! The share that may go unserved is a share of all demand, not of each step's: it costs least when one replica more is
+//! worth the same at every step, which is when demand exceeds capacity with the same probability at every step (the
+//! condition of a constrained minimum, with the share as the constraint). Which probability that is follows from what
+//! came: the decisions of the last week are rehearsed at a ladder of quantiles, and the level between the rungs at which
+//! just the objective's share would have gone unserved is the answer. A forecast that is too narrow is given a higher
+//! level by it, one that is too wide a lower one.
+//!
+//! A censored sample shows at least what was missing, and nothing of what was served: it raises the level, and never
+//! lowers it.
+
+use super::kernels::short;
+use super::quantiles::Quantiles;
+use crate::units::{CapacityPerReplica, Share, replicas_ceil};
+
+/// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
+const RUNGS: [f64; N_RUNGS] = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9995];
+const N_RUNGS: usize = 12;
+
+/// What some decisions would have left unserved at each rung, of how much demand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rehearsal {
+    missing: [f32; N_RUNGS],
+    demand: f32,
+}
+
+/// What came of a rehearsed decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    /// Demand, or its lower bound.
+    pub(super) demand: f64,
+    /// Whether it is only a lower bound.
+    pub(super) censored: bool,
+    /// Steps that it stands for.
+    pub(super) steps: f64,
+}
+
+impl Rehearsal {
+    /// Rehearses one decision in whole replicas.
+    pub(super) fn add(&mut self, quantiles: &Quantiles, capacity: CapacityPerReplica, came: Came) {
+        let Came { demand, censored, steps } = came;
+        for (sum, level) in self.missing.iter_mut().zip(RUNGS) {
+            let replicas = replicas_ceil(quantiles.at(level).get() / capacity.get());
+            let served = replicas.as_f64() * capacity.get();
+            *sum += short(steps * (demand - served).max(0.0));
+        }
+        if !censored {
+            self.demand += short(steps * demand);
+        }
+    }
+
+    /// The least level that would have kept `unserved` over all of `parts`, the highest rung where none would have.
+    /// `None` before there was any demand.
+    pub(super) fn level(parts: impl Iterator<Item = Self>, unserved: Share) -> Option<Share> {
+        let (mut missing, mut demand) = ([0.0; N_RUNGS], 0.0);
+        for part in parts {
+            demand += f64::from(part.demand);
+            for (sum, one) in missing.iter_mut().zip(part.missing) {
+                *sum += f64::from(one);
+            }
+        }
+        if demand <= 0.0 {
+            return None;
+        }
+        let allowed = unserved.get() * demand;
+        let mut below: Option<(f64, f64)> = None;
+        let mut highest = 0.0;
+        for (level, missing) in RUNGS.into_iter().zip(missing) {
+            highest = level;
+            if missing <= allowed {
+                return Share::new(below.map_or(level, |below| between(below, (level, missing), allowed)));
+            }
+            below = Some((level, missing));
+        }
+        Share::new(highest)
+    }
+}
+
+/// The level between two rungs at which `allowed` is missing, when the chance of too little shrinks geometrically.
+fn between((low, more): (f64, f64), (high, less): (f64, f64), allowed: f64) -> f64 {
+    let part = (more - allowed) / (more - less).max(f64::MIN_POSITIVE);
+    1.0 - (1.0 - low) * ((1.0 - high) / (1.0 - low)).powf(part.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::quantiles::LEVELS;
+
+    fn one() -> CapacityPerReplica {
+        CapacityPerReplica::new(1.0).unwrap()
+    }
+
+    /// Demand evenly spread over 0 .. 1000.
+    fn even() -> Quantiles {
+        Quantiles::new(LEVELS.map(|level| 1000.0 * level)).unwrap()
+    }
+
+    fn rehearsed(censored: impl Fn(u32) -> bool) -> Rehearsal {
+        let mut rehearsal = Rehearsal::default();
+        for i in 0..1000 {
+            let came = Came { demand: f64::from(i) + 0.5, censored: censored(i), steps: 1.0 };
+            rehearsal.add(&even(), one(), came);
+        }
+        rehearsal
+    }
+
+    #[test]
+    fn the_level_is_the_one_at_which_the_share_goes_unserved() {
+        // E[(x - a)+] = (1 - q)^2 / 2 of 1/2: a share of 1 % is kept at q = .9.
+        for (unserved, wanted) in [("1%", 0.9), ("4%", 0.8), ("0.01%", 0.99), ("25%", 0.5)] {
+            let unserved = Share::parse(unserved).unwrap();
+            let level = Rehearsal::level([rehearsed(|_| false)].into_iter(), unserved).unwrap().get();
+            assert!((level - wanted).abs() < 0.01, "{unserved}: {level}");
+        }
+    }
+
+    #[test]
+    fn censored_steps_never_lower_the_level() {
+        let unserved = Share::parse("1%").unwrap();
+        let level = |censored: fn(u32) -> bool| {
+            Rehearsal::level([rehearsed(censored)].into_iter(), unserved).unwrap()
+        };
+        let plain = level(|_| false).get();
+        assert!(level(|i| i >= 950).get() >= plain, "at the peak");
+        assert!(level(|i| i < 500).get() >= plain, "below it");
+    }
+
+    #[test]
+    fn what_never_suffices_is_the_highest_rung_and_no_demand_is_no_answer() {
+        let mut burst = Rehearsal::default();
+        burst.add(&even(), one(), Came { demand: 5000.0, censored: false, steps: 1.0 });
+        let unserved = Share::parse("1%").unwrap();
+        assert_eq!(Rehearsal::level([burst].into_iter(), unserved), Share::new(0.9995));
+        assert_eq!(Rehearsal::level(std::iter::empty(), unserved), None);
+        let mut idle = Rehearsal::default();
+        idle.add(&even(), one(), Came { demand: 0.0, censored: false, steps: 1.0 });
+        assert_eq!(Rehearsal::level([idle].into_iter(), unserved), None);
+    }
+}
