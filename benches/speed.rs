@@ -18,7 +18,7 @@ use foresail::policy::{
     Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, PerDirection, Policy, ReactiveRule,
     Thresholds,
 };
-use foresail::units::{CapacityPerReplica, ReplicaBounds, Replicas, Share, Span, Step, Timestamp};
+use foresail::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share, Span, Step, Timestamp};
 
 /// One measurement.
 struct Line {
@@ -96,7 +96,7 @@ fn forecasting() -> Vec<Line> {
     let mut forecaster = Forecaster::learn(config, &samples);
     let question = TrustQuestion {
         capacity: CapacityPerReplica::new(25.0).unwrap(),
-        unserved: Share::from_percent(1),
+        objective: Objective::Unserved(Share::from_percent(1)),
         lead: Span::from_minutes(3),
         utilization: Share::from_percent(70),
     };
@@ -191,7 +191,7 @@ fn policy() -> Policy {
         step: Step::MINUTE,
         history: Span::from_hours(28 * 24),
         time_zone: "UTC".to_owned(),
-        unserved: Share::parse("0.1%").unwrap(),
+        objective: Objective::Unserved(Share::parse("0.1%").unwrap()),
         reactive: ReactiveRule {
             average_utilization: Share::from_percent(70),
             floor_utilization: Share::from_percent(95),

@@ -385,7 +385,7 @@ impl Forecaster {
     /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
     /// let question = TrustQuestion {
     ///     capacity: CapacityPerReplica::new(10.0).unwrap(),
-    ///     unserved: Share::parse("0.1%").unwrap(),
+    ///     objective: Objective::Unserved(Share::parse("0.1%").unwrap()),
     ///     lead: Span::from_minutes(5),
     ///     utilization: Share::from_percent(70),
     /// };

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::units::{
-    CapacityPerReplica, Money, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step, Timestamp,
+    CapacityPerReplica, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
+    Timestamp,
 };
 
 /// Everything that a tick needs to know of a `PredictiveAutoscaler`.
@@ -28,8 +29,8 @@ pub struct Policy {
     pub history: Span,
     /// Name of the IANA zone whose days and weeks the profiles follow.
     pub time_zone: String,
-    /// The share of demand that may go unserved.
-    pub unserved: Share,
+    /// How well demand is to be served.
+    pub objective: Objective,
     /// The headroom of the reactive answer.
     pub reactive: ReactiveRule,
     /// The HPA's behaviour block, its defaults filled in.

@@ -5,12 +5,14 @@
 
 mod duration;
 mod money;
+mod objective;
 mod quantity;
 mod spread;
 mod stored;
 
 pub use duration::{Span, SpanError};
 pub use money::{Money, MoneyError, PricePerReplicaHour};
+pub use objective::Objective;
 pub use quantity::{QuantityError, parse_quantity};
 pub use spread::offset_of;
 pub use stored::any_float;

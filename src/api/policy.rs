@@ -14,8 +14,8 @@ use crate::policy::{
     RatePolicy, ReactiveRule, ScalingRules, SelectPolicy, SpendRule, Thresholds,
 };
 use crate::units::{
-    CapacityPerReplica, Money, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step, Timestamp,
-    parse_quantity,
+    CapacityPerReplica, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
+    Timestamp, parse_quantity,
 };
 
 /// The validated form of `spec`.
@@ -151,9 +151,7 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
     let metrics = metrics.iter().enumerate().map(|(i, metric)| metric_rule(metric, i, errors)).collect();
     let lead = errors.span("spec.forecast.leadTime", &forecast.lead_time);
     let step = step(forecast, errors);
-    let problem = format!("`{}` is no share of demand", objective.unserved.0);
-    let unserved = Share::parse(&objective.unserved.0);
-    let unserved = errors.take("spec.objective.unserved", unserved, problem, "write it as `0.1%` or `0.001`");
+    let objective = objective_rule(objective, errors);
     Some(Policy {
         mode: match mode {
             wire::Mode::DryRun => Mode::DryRun,
@@ -188,7 +186,7 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
         // Last, so that everything above was looked at whatever is missing here.
         bounds: bounds?,
         step: step?,
-        unserved: unserved?,
+        objective: objective?,
     })
 }
 
@@ -278,6 +276,40 @@ fn dead_bands(block: &wire::Thresholds, errors: &mut Errors) -> Thresholds {
             down: errors.span("spec.thresholds.sustainFor.scaleDown", scale_down),
         },
     }
+}
+
+/// The one of the objective's fields that is stated.
+fn objective_rule(block: &wire::Objective, errors: &mut Errors) -> Option<Objective> {
+    let wire::Objective { unserved, quantile, costs } = block;
+    let mut share = |field: &str, text: &str, remedy: &str| {
+        let problem = format!("`{text}` is no share of demand");
+        errors.take(&format!("spec.objective.{field}"), Share::parse(text), problem, remedy)
+    };
+    if let Some(text) = unserved {
+        return share("unserved", &text.0, "write it as `0.1%` or `0.001`").map(Objective::Unserved);
+    }
+    if let Some(text) = quantile {
+        return share("quantile", &text.0, "write it as `99%` or `0.99`").map(Objective::Quantile);
+    }
+    let costs = errors.take(
+        "spec.objective",
+        costs.as_ref(),
+        "nothing is stated".to_owned(),
+        "state unserved, quantile or costs",
+    )?;
+    let mut price = |field: &str, text: &str| {
+        let problem = format!("`{text}` is no price");
+        let remedy = "write a plain decimal with at most 28 digits, as `0.096`";
+        errors.take(
+            &format!("spec.objective.costs.{field}"),
+            PricePerReplicaHour::parse(text).ok(),
+            problem,
+            remedy,
+        )
+    };
+    let idle = price("idleReplicaHour", &costs.idle_replica_hour.0);
+    let missing = price("missingReplicaHour", &costs.missing_replica_hour.0);
+    Some(Objective::Costs { idle: idle?, missing: missing? })
 }
 
 /// Nothing without a price: a currency alone says nothing.

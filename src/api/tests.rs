@@ -29,7 +29,10 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(policy.mode, valid::Mode::DryRun);
     assert_eq!((policy.bounds.min(), policy.bounds.max()), (Replicas::ONE, Replicas::new(10)));
     assert_eq!((policy.step.seconds(), policy.history), (60, Span::from_hours(28 * 24)));
-    assert_eq!((policy.time_zone.as_str(), policy.unserved.to_string().as_str()), ("UTC", "0.1 %"));
+    assert_eq!(
+        (policy.time_zone.as_str(), policy.objective.to_string().as_str()),
+        ("UTC", "0.1 % of demand unserved")
+    );
     assert_eq!(policy.behavior, valid::Behavior::hpa_default());
     assert_eq!(policy.suspect_for, Span::from_minutes(5));
     assert_eq!(policy.fallback, valid::Fallback { after_absent_for: Span::from_minutes(10), replicas: None });

@@ -28,13 +28,14 @@ pub use calendar::{CalendarEvent, DemandCalendar, DemandCalendarSpec, Weekday, W
 pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
 pub use metric::{Metric, MetricType, Prediction};
 pub use settings::{
-    Actuation, ActuationVia, Cooldown, Evidence, Fallback, Forecast, Objective, Reactive, Spend, SustainFor,
-    Thresholds,
+    Actuation, ActuationVia, Cooldown, Costs, Evidence, Fallback, Forecast, Objective, Reactive, Spend,
+    SustainFor, Thresholds,
 };
 pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,
 };
 pub use status::{
     DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus,
-    PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
+    ObjectiveStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus,
+    limits,
 };

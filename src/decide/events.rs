@@ -307,7 +307,7 @@ impl<'a> Events<'a> {
         let per_replica = |capacity: CapacityPerReplica| present.max(usual) * times / capacity.get();
         let known = replicas_ceil(per_replica(capacity.at(share)));
         let foreseen = forecast.and_then(|outlook| outlook.at(at)).map(|quantiles| {
-            replicas_ceil(quantiles.capacity_for(policy.unserved, seen.level) * times / capacity.get())
+            replicas_ceil(quantiles.capacity_for(policy.objective, seen.level) * times / capacity.get())
         });
         Some(known.max(foreseen.unwrap_or_default()).min(Replicas::HARD_CAP))
     }

@@ -66,7 +66,7 @@ fn need_path(
     let mut needs: Vec<Replicas> = ahead
         .iter()
         .take(last + 1)
-        .map(|quantiles| replicas_ceil(quantiles.capacity_for(policy.unserved, seen.level) / capacity.get()))
+        .map(|quantiles| replicas_ceil(quantiles.capacity_for(policy.objective, seen.level) / capacity.get()))
         .collect();
     if let (Some(first), Some(demand)) = (needs.first_mut(), judged.demand) {
         *first = (*first).max(capacity.need(demand));

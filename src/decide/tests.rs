@@ -7,7 +7,7 @@ use crate::policy::{
     RatePolicy, ReactiveRule, SelectPolicy, SpendRule, Thresholds,
 };
 use crate::units::{
-    CapacityPerReplica, Demand, Money, PricePerReplicaHour, ReplicaBounds, Share, Span, Step,
+    CapacityPerReplica, Demand, Money, Objective, PricePerReplicaHour, ReplicaBounds, Share, Span, Step,
 };
 
 pub(crate) fn replicas(n: u32) -> Replicas {
@@ -27,7 +27,7 @@ pub(crate) fn policy() -> Policy {
         step: Step::MINUTE,
         history: Span::from_hours(28 * 24),
         time_zone: "UTC".into(),
-        unserved: Share::parse("0.1%").unwrap(),
+        objective: Objective::Unserved(Share::parse("0.1%").unwrap()),
         reactive: ReactiveRule {
             average_utilization: Share::from_percent(70),
             floor_utilization: Share::from_percent(95),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::calendar::{TimeZone, Window};
-use crate::forecast::{ForecastConfig, GlobalModel, Keeper, TrustQuestion};
+use crate::forecast::{ForecastConfig, GlobalModel, Keeper, QuantileForecast, TrustQuestion};
 use crate::policy::{MetricRule, Policy};
-use crate::units::{CapacityPerReplica, Span, offset_of};
+use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, offset_of, replicas_ceil};
 
 /// How far ahead is forecast (DESIGN 5: 60 minutes).
 const HORIZON: Span = Span::from_hours(1);
@@ -25,8 +25,35 @@ pub fn keeper(key: &str, policy: &Policy, rule: &MetricRule, windows: Arc<[Windo
     Keeper::new(config, offset_of(&format!("{key}/{}", rule.name), Span::from_hours(1)), windows)
 }
 
+/// What an objective asks of a forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headroom {
+    /// Replicas that the median needs.
+    pub median: Replicas,
+    /// Replicas that the objective needs.
+    pub objective: Replicas,
+}
+
+/// What the policy's objective asks for at `now + lead`, of the metric for which that is most; `None` without a forecast
+/// that reaches so far. `metrics`: capacity, forecast, how many times it is multiplied then, and the rehearsed level.
+pub fn headroom<'a>(
+    policy: &Policy,
+    now: Timestamp,
+    metrics: impl Iterator<Item = (CapacityPerReplica, &'a QuantileForecast, f64, Option<Share>)>,
+) -> Option<Headroom> {
+    let at = now.plus(policy.lead);
+    metrics
+        .filter_map(|(capacity, outlook, times, level)| {
+            let quantiles = outlook.at(at)?;
+            let need = |demand: f64| replicas_ceil(demand * times / capacity.get());
+            let objective = need(quantiles.capacity_for(policy.objective, level));
+            Some(Headroom { median: need(quantiles.at(0.5).get()), objective })
+        })
+        .max_by_key(|headroom| headroom.objective)
+}
+
 /// What decides whether a forecast is trusted.
 pub fn trust_question(policy: &Policy, capacity: CapacityPerReplica) -> TrustQuestion {
     let utilization = policy.reactive.average_utilization;
-    TrustQuestion { capacity, unserved: policy.unserved, lead: policy.lead, utilization }
+    TrustQuestion { capacity, objective: policy.objective, lead: policy.lead, utilization }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Demand, Share, Step, Timestamp};
+use crate::units::{Demand, Objective, Share, Step, Timestamp};
 
 /// How many quantile levels a forecast holds.
 pub const N_LEVELS: usize = 11;
@@ -133,11 +133,16 @@ impl Quantiles {
         (lowest - (allowed - above)).max(0.0)
     }
 
-    /// The capacity that keeps `unserved` of a week's demand: the quantile `level` that a rehearsal found to do so, but
-    /// no step is left with more than twice the share or given less than half of it. Without a rehearsal every step keeps the share itself.
-    pub fn capacity_for(&self, unserved: Share, level: Option<Share>) -> f64 {
+    /// The capacity, in demand, that an objective leads to. A share of all demand is kept at the quantile `rehearsed`
+    /// that did so for a week, but no step is left with more than twice the share or given less than half of it; without
+    /// a rehearsal every step keeps the share itself.
+    pub fn capacity_for(&self, objective: Objective, rehearsed: Option<Share>) -> f64 {
+        if let Some(level) = objective.level() {
+            return self.at(level.get()).get();
+        }
+        let unserved = objective.share();
         let times = |by: f64| Share::new(unserved.get() * by).unwrap_or(unserved);
-        let Some(level) = level else { return self.capacity_for_unserved(unserved) };
+        let Some(level) = rehearsed else { return self.capacity_for_unserved(unserved) };
         let least = self.capacity_for_unserved(times(LEEWAY));
         let most = self.capacity_for_unserved(times(1.0 / LEEWAY));
         self.at(level.get()).get().min(most).max(least)

@@ -15,8 +15,8 @@ use super::quantiles::Quantiles;
 use crate::units::{CapacityPerReplica, Share, replicas_ceil};
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
-const RUNGS: [f64; N_RUNGS] = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9995];
-const N_RUNGS: usize = 12;
+const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
+const N_RUNGS: usize = 8;
 
 /// What some decisions would have left unserved at each rung, of how much demand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,9 +77,14 @@ impl Rehearsal {
     }
 }
 
-/// The level between two rungs at which `allowed` is missing, when the chance of too little shrinks geometrically.
+/// The level between two rungs at which `allowed` is missing, when what is missing and the chance of it shrink together
+/// by powers. Where the higher rung misses nothing, what is missing is taken to shrink evenly.
 fn between((low, more): (f64, f64), (high, less): (f64, f64), allowed: f64) -> f64 {
-    let part = (more - allowed) / (more - less).max(f64::MIN_POSITIVE);
+    let part = if less > 0.0 && allowed > 0.0 {
+        (more / allowed).ln() / (more / less).ln().max(f64::MIN_POSITIVE)
+    } else {
+        (more - allowed) / (more - less).max(f64::MIN_POSITIVE)
+    };
     1.0 - (1.0 - low) * ((1.0 - high) / (1.0 - low)).powf(part.clamp(0.0, 1.0))
 }
 

@@ -9,7 +9,7 @@ mod noise;
 mod ramps;
 
 use super::*;
-use crate::units::CapacityPerReplica;
+use crate::units::{CapacityPerReplica, Objective};
 
 /// 2026-01-01T00:00:00Z, a Thursday.
 const START: i64 = 1_767_225_600;
@@ -38,7 +38,7 @@ fn learned(values: &[f64]) -> Forecaster {
 fn question(lead: Span, unserved: &str) -> TrustQuestion {
     TrustQuestion {
         capacity: CapacityPerReplica::new(100.0).unwrap(),
-        unserved: Share::parse(unserved).unwrap(),
+        objective: Objective::Unserved(Share::parse(unserved).unwrap()),
         lead,
         utilization: Share::from_percent(70),
     }

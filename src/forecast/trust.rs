@@ -27,7 +27,7 @@ use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Rehearsal};
 use super::view::{Sight, View};
 use crate::series::{Sample, Series, Slot};
-use crate::units::{CapacityPerReplica, Share, Span, replicas_ceil};
+use crate::units::{CapacityPerReplica, Objective, Share, Span, replicas_ceil};
 
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
@@ -42,6 +42,9 @@ const STRIDE: usize = 3;
 
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
 const SPAN_SECONDS: i64 = 4 * 3600;
+
+/// Spans of a week, and the one that begins.
+const SPANS: usize = 43;
 
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
@@ -67,7 +70,7 @@ pub struct TrustQuestion {
     /// Demand that one replica serves.
     pub capacity: CapacityPerReplica,
     /// The objective.
-    pub unserved: Share,
+    pub objective: Objective,
     /// From asking for a replica to it serving.
     pub lead: Span,
     /// The reactive and the seasonal rival's headroom: 0.7.
@@ -190,7 +193,11 @@ impl Ledger {
         let material = Material::new(sight.series, sight.clock, &sight.model.shape)?;
         let end = material.levels.newest();
         let judged = (DAYS * material.levels.day()).min((end + 1) / 2);
-        let mut ledger = Self { question: *question, judged: sight.series.newest()?, spans: VecDeque::new() };
+        let mut ledger = Self {
+            question: *question,
+            judged: sight.series.newest()?,
+            spans: VecDeque::with_capacity(SPANS),
+        };
         let start = end - judged;
         let parts = (judged / material.levels.day()).max(PARTS_MIN);
         for part in 0..parts {
@@ -286,7 +293,8 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        let level = Rehearsal::level(self.spans.iter().map(|costs| costs.rehearsal), self.question.unserved);
+        let level =
+            Rehearsal::level(self.spans.iter().map(|costs| costs.rehearsal), self.question.objective.share());
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
@@ -365,14 +373,14 @@ impl Ledger {
     fn capacities(&self, quantiles: &Quantiles, now: f64, yesterday: f64) -> [f64; 4] {
         let headroom = self.question.utilization.get().max(0.01);
         // One more replica costs as much as it is expected to save at this quantile: the newsvendor's fraction.
-        let least = 1.0 - 1.0 / missing_weight(self.question.unserved).max(1.0);
-        let for_objective = quantiles.capacity_for_unserved(self.question.unserved);
+        let least = 1.0 - 1.0 / missing_weight(self.question.objective).max(1.0);
+        let for_objective = quantiles.capacity_for(self.question.objective, None);
         [for_objective, quantiles.at(least).get(), now / headroom, yesterday / headroom]
     }
 
     fn add_decision(&mut self, series: &Series, target: Slot, outcome: &Outcome<4>) {
         let capacity = self.question.capacity.get();
-        let missing_weight = missing_weight(self.question.unserved);
+        let missing_weight = missing_weight(self.question.objective);
         let Outcome { said, actual, steps } = outcome;
         let Some(costs) = self.costs_at(series, target) else { return };
         for (sum, wanted) in costs.sums.iter_mut().zip(said) {
@@ -454,7 +462,6 @@ fn ahead(series: &Series, question: &TrustQuestion) -> usize {
     series.step().steps_covering(question.lead) + 1
 }
 
-fn missing_weight(unserved: Share) -> f64 {
-    let share = unserved.get();
-    if share > 0.0 { ((1.0 - share) / share).clamp(0.0, MISSING_WEIGHT_MAX) } else { MISSING_WEIGHT_MAX }
+fn missing_weight(objective: Objective) -> f64 {
+    objective.missing_weight().clamp(0.0, MISSING_WEIGHT_MAX)
 }

@@ -97,6 +97,8 @@ pub struct TickActs<'a> {
     pub older: Option<String>,
     /// What conditions need besides the decision.
     pub around: status::Surroundings,
+    /// The objective part of the status.
+    pub objective: crate::api::ObjectiveStatus,
     /// The forecast part of the status.
     pub forecast: Option<crate::api::ForecastStatus>,
     /// The last decision, for metrics and Events.
@@ -271,6 +273,7 @@ impl TickActs<'_> {
         new.observed_generation = generation;
         new.conditions = status::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);
+        new.objective = Some(self.objective.clone());
         new
     }
 }

@@ -12,17 +12,18 @@ use super::context::Context;
 use super::protocol::Outcome;
 use super::signal::Signal;
 use crate::api::{
-    EffectiveMode, ExpertStatus, ForecastStatus, NextPeakStatus, PredictiveAutoscaler,
-    PredictiveAutoscalerStatus,
+    EffectiveMode, ExpertStatus, ForecastStatus, NextPeakStatus, ObjectiveStatus, PredictiveAutoscaler,
+    PredictiveAutoscalerStatus, limits,
 };
 use crate::decide::Decision;
 use crate::edge::clock::to_jiff;
 use crate::engine::Memory;
+use crate::engine::foresight::{self, Headroom};
 use crate::forecast::{Trust, TrustState};
 use crate::policy::Policy;
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::Numbers;
-use crate::units::parse_quantity;
+use crate::units::{Replicas, parse_quantity};
 
 /// An error and its causes in one line, each once.
 pub fn chain(error: &dyn Error) -> String {
@@ -104,6 +105,39 @@ pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option
         next_peak,
         ready_from: summary.ready_from.map(to_jiff),
     })
+}
+
+/// What the objective asks for now, and what it costs.
+pub fn objective(
+    policy: &Policy,
+    signals: &[Signal],
+    trust: &BTreeMap<String, TrustState>,
+    now: crate::units::Timestamp,
+) -> ObjectiveStatus {
+    let rehearsed = |signal: &Signal| trust.get(signal.name()).and_then(|trust| trust.level);
+    let at = now.plus(policy.lead);
+    let forecasts = signals.iter().filter_map(|signal| {
+        Some((signal.capacity()?, signal.outlook()?, signal.times(at), rehearsed(signal)))
+    });
+    let level = policy.objective.level().or_else(|| signals.iter().find_map(rehearsed));
+    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+    let status = ObjectiveStatus {
+        asks: Some(limits::clip(&policy.objective.to_string(), 128)),
+        level: level.map(|level| percent(level.get())),
+        ..ObjectiveStatus::default()
+    };
+    let Some(Headroom { median, objective }) = foresight::headroom(policy, now, forecasts) else {
+        return status;
+    };
+    let above = objective.get().saturating_sub(median.get());
+    let headroom = (median > Replicas::ZERO).then(|| f64::from(above) / median.as_f64());
+    ObjectiveStatus {
+        median_replicas: Some(median.get()),
+        replicas: Some(objective.get()),
+        headroom: headroom.map(percent),
+        cost_per_hour: policy.spend.as_ref().map(|rule| rule.price.hourly(Replicas::new(above)).to_string()),
+        ..status
+    }
 }
 
 /// The coverage of the .99 quantile of the metric that is furthest from it.

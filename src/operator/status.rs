@@ -237,6 +237,7 @@ pub fn of_decision(
 ) -> PredictiveAutoscalerStatus {
     let now = decision.at;
     PredictiveAutoscalerStatus {
+        objective: None,
         observed_generation: old.observed_generation,
         effective_mode: Some(effective_mode(policy, decision)),
         conditions: old.conditions.clone(),

@@ -205,6 +205,7 @@ impl Worker {
             plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust)).map(|one| {
                 crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
             });
+        let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -220,6 +221,7 @@ impl Worker {
             older: ctx.older_rival(object),
             around,
             forecast,
+            objective,
             decided: None,
             recorder: &self.recorder,
             logged: ctx.decisions.is_on(),

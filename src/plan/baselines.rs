@@ -96,7 +96,7 @@ fn fewest(scenario: &Scenario, steps: &[usize]) -> Option<Replicas> {
     }
     let capacity = scenario.capacity().map_or(f64::INFINITY, CapacityPerReplica::get);
     let demand: f64 = steps.iter().map(|&i| scenario.demand_at(i)).sum();
-    let allowed = scenario.policy.unserved.get() * demand;
+    let allowed = scenario.policy.objective.share().get() * demand;
     let bounds = scenario.policy.bounds;
     let (mut low, mut high) = (bounds.min().get(), bounds.max().get());
     while low < high {

@@ -17,7 +17,7 @@ pub fn of_scenario(scenario: &Scenario) -> Course {
 
 /// In hindsight the cheapest target that keeps the objective, or the one that drops least when none keeps it.
 pub(super) fn best(scenario: &Scenario) -> Course {
-    let objective = scenario.policy.unserved.get();
+    let objective = scenario.policy.objective.share().get();
     let mut best: Option<(Course, Figures)> = None;
     for percent in TARGETS {
         let policy = hpa_at(&scenario.policy, Share::from_percent(percent));

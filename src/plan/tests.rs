@@ -6,8 +6,8 @@ use super::*;
 use crate::decide::tests::policy;
 use crate::policy::{Policy, SpendRule};
 use crate::units::{
-    CapacityPerReplica, Demand, Money, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
-    Timestamp,
+    CapacityPerReplica, Demand, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span,
+    Step, Timestamp,
 };
 
 /// Thursday 2026-01-01T00:00:00Z.
@@ -275,7 +275,7 @@ fn the_oracle_is_never_short_once_its_first_replicas_serve() {
 #[test]
 fn the_best_hpa_keeps_the_objective_when_one_does_and_costs_least_of_those() {
     let mut policy = five_minutes();
-    policy.unserved = Share::parse("3%").unwrap();
+    policy.objective = Objective::Unserved(Share::parse("3%").unwrap());
     let scenario = scenario(&policy, &shop(41, 4), 288);
     let best = hpa::best(&scenario).figures(&scenario);
     assert!(best.unserved_share <= 0.03);

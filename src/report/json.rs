@@ -23,7 +23,7 @@ pub struct PlanJson {
     pub from: String,
     /// End of the last step.
     pub to: String,
-    /// The share of demand that may go unserved.
+    /// The share of demand that may go unserved, or at which a missing replica weighs as much as the objective says.
     pub objective_unserved: f64,
     /// Share of the judged steps at which the forecast was trusted.
     pub trusted_share: f64,
@@ -94,7 +94,7 @@ impl PlanJson {
             currency: scenario.policy.spend.as_ref().map(|spend| spend.currency.clone()),
             from: rfc3339(scenario.grid.time(scenario.from)),
             to: rfc3339(scenario.grid.time(scenario.grid.n_steps)),
-            objective_unserved: scenario.policy.unserved.get(),
+            objective_unserved: scenario.policy.objective.share().get(),
             trusted_share: report.trusted_share(),
             policies: policies.collect(),
             gates: gates.collect(),

@@ -28,7 +28,7 @@ pub fn page(report: &Report<'_>) -> String {
         (policies(report))
         h2 { "Cost against unserved demand" }
         p.legend { "Replica-hours to the right, unserved share upwards: the lower left is better. Filled dots are not beaten in both by any policy that could be run; the dashed line is the objective." }
-        (scatter(&dots(report), report.scenario.policy.unserved.get()))
+        (scatter(&dots(report), report.scenario.policy.objective.share().get()))
         h2 { "Demand and what serves it" }
         (demand_chart(report, whole.clone(), "The judged time"))
         @if let Some(day) = hardest_day(report) {
@@ -69,11 +69,11 @@ pub(super) fn document(title: &str, content: &Markup) -> String {
 fn period(report: &Report<'_>) -> String {
     let (scenario, policy) = (report.scenario, &report.scenario.policy);
     format!(
-        "{} to {}; lead {}; objective: {} of demand unserved; {} to {} replicas; the forecast was trusted {} of the time.",
+        "{} to {}; lead {}; objective: {}; {} to {} replicas; the forecast was trusted {} of the time.",
         rfc3339(scenario.grid.time(scenario.from)),
         rfc3339(scenario.grid.time(scenario.grid.n_steps)),
         policy.lead,
-        policy.unserved,
+        policy.objective,
         policy.bounds.min(),
         policy.bounds.max(),
         percent(report.trusted_share()),

@@ -10,12 +10,12 @@ pub fn table(report: &Report<'_>) -> String {
     let currency = policy.spend.as_ref().map(|spend| spend.currency.as_str());
     let mut lines = vec![
         format!(
-            "{}: {} to {}, lead {}, objective {} unserved, the forecast trusted {} of the time",
+            "{}: {} to {}, lead {}, objective {}, the forecast trusted {} of the time",
             scenario.key,
             rfc3339(scenario.grid.time(scenario.from)),
             rfc3339(scenario.grid.time(scenario.grid.n_steps)),
             policy.lead,
-            policy.unserved,
+            policy.objective,
             percent(report.trusted_share()),
         ),
         String::new(),

@@ -68,6 +68,11 @@ impl PricePerReplicaHour {
         parse_positive(text, 1_000_000).map(Self)
     }
 
+    /// How many times `other` it is, for weights; sums stay decimal.
+    pub fn times(self, other: Self) -> f64 {
+        self.0.checked_div(other.0).and_then(|times| times.to_f64()).unwrap_or(f64::INFINITY)
+    }
+
     /// What `replicas` cost for one hour.
     pub fn hourly(self, replicas: Replicas) -> Money {
         Money(self.0 * Decimal::from(replicas.get()))

@@ -44,7 +44,7 @@ pub(crate) fn good() -> Vec<(String, Value)> {
 
 /// Edits that everyone accepts although they look odd.
 pub(crate) fn legal() -> Vec<(String, Value)> {
-    let edits: [(&str, &str, Edit); 25] = [
+    let edits: [(&str, &str, Edit); 26] = [
         ("min equal to max pins the replicas", "smallest", set("spec.minReplicas", 1)),
         ("a name of 63 characters", "smallest", set("metadata.name", "n".repeat(63))),
         ("a target name of 253 characters", "smallest", set("spec.scaleTargetRef.name", "n".repeat(253))),
@@ -59,6 +59,11 @@ pub(crate) fn legal() -> Vec<(String, Value)> {
         ("a capacity with a binary suffix", "smallest", set("spec.metrics[0].capacityPerReplica", "512Mi")),
         ("a capacity with an exponent", "smallest", set("spec.metrics[0].capacityPerReplica", "1.5e3")),
         ("an objective as a fraction", "checkout", set("spec.objective.unserved", "0.001")),
+        (
+            "the highest quantile as objective",
+            "checkout",
+            set("spec.objective", json!({"quantile": "99.99%"})),
+        ),
         ("a ceiling below the cost of the minimum", "checkout", set("spec.spend.maxPerHour", "0.01")),
         (
             "no scale-down at all",

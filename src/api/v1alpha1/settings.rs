@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::{Amount, Duration, Price, Ratio, UpToADay, UpToAnHour};
+use super::text::{Amount, Duration, Level, Price, Ratio, UpToADay, UpToAnHour};
 
 /// How demand is forecast.
 #[derive(kube::KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -43,17 +43,42 @@ fn utc() -> String {
 }
 
 /// How well demand must be served.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(kube::KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.unserved), has(self.quantile), has(self.costs)].filter(one, one).size() == 1")
+    .message("state exactly one of unserved, quantile and costs"))]
 pub struct Objective {
-    /// The share of demand that may go unserved, as "0.1%"; above 0 and at most 50%.
-    pub unserved: Ratio,
+    /// The share of all demand that may go unserved, as "0.1%"; above 0 and at most 50%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<Ratio>,
+
+    /// The quantile of demand that capacity covers at every moment, as "99%"; 50% to 99.99%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<Level>,
+
+    /// What an idle replica and a missing one cost; capacity is what costs least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Costs>,
 }
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { unserved: "0.1%".into() }
+        Self { unserved: Some("0.1%".into()), quantile: None, costs: None }
     }
+}
+
+/// What an idle replica and a missing one cost, in one currency.
+#[derive(kube::KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("double(self.idleReplicaHour) <= double(self.missingReplicaHour)")
+    .message("must be at least idleReplicaHour: raise it, or demand of every other moment would go unserved")
+    .field_path(".missingReplicaHour"))]
+pub struct Costs {
+    /// One replica for an hour in which it is not needed, as "0.096".
+    pub idle_replica_hour: Price,
+
+    /// The business lost in an hour with one replica too few, as "4.80".
+    pub missing_replica_hour: Price,
 }
 
 /// The reactive answer.

@@ -64,6 +64,10 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastStatus>,
 
+    /// What the objective asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveStatus>,
+
     /// What the replicas cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend: Option<SpendStatus>,
@@ -153,6 +157,34 @@ pub struct ShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "instant")]
     pub until: Option<jiff::Timestamp>,
+}
+
+/// What the objective asks for one lead time from now.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectiveStatus {
+    /// The objective in words, as 0.1 % of demand unserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub asks: Option<String>,
+    /// The quantile of demand that keeps it, as 98.7%; of a share of demand the one that kept it over the last week.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub level: Option<String>,
+    /// Replicas that the median of the forecast needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_replicas: Option<u32>,
+    /// Replicas that the objective needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// How much more than the median that is, as 33%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub headroom: Option<String>,
+    /// What the replicas above the median cost for an hour, in the currency of spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cost_per_hour: Option<String>,
 }
 
 /// The forecast and how well it does.

@@ -157,6 +157,18 @@ text_type!(
 );
 
 text_type!(
+    /// A quantile of demand from half to 99.99%: `99%` or `0.99`.
+    Level,
+    {
+        "type": "string", "maxLength": 16, "pattern": RATIO_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "self.endsWith('%') ? (double(self.replace('%', '')) >= 50.0 && double(self.replace('%', '')) <= 99.99) : (double(self) >= 0.5 && double(self) <= 0.9999)",
+            "message": "must be 50% to 99.99%: state the quantile of demand to cover, as 99%",
+        }],
+    }
+);
+
+text_type!(
     /// A relative tolerance from 0 up to, not including, 1: `0.1` or `100m`.
     Tolerance,
     {"type": "string", "maxLength": 16, "pattern": TOLERANCE_PATTERN}

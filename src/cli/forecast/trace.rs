@@ -17,7 +17,7 @@ use crate::forecast::request::Answer;
 use crate::forecast::{ForecastConfig, Forecaster, GlobalModel, TrustQuestion};
 use crate::report::outlook::{self, Outlook};
 use crate::series::robust_maximum;
-use crate::units::{CapacityPerReplica, Share, Span, Step};
+use crate::units::{CapacityPerReplica, Objective, Share, Span, Step};
 
 /// What a forecaster keeps, as for a request (DESIGN 5).
 const HISTORY: Span = Span::from_hours(28 * 24);
@@ -159,7 +159,7 @@ fn question(trace: &Trace) -> TrustQuestion {
     let usual = CapacityPerReplica::new(robust_maximum(&mut present) / REPLICAS);
     TrustQuestion {
         capacity: usual.or(CapacityPerReplica::new(1.0)).expect("one is a capacity"),
-        unserved: Share::new(0.001).expect("a thousandth is a share"),
+        objective: Objective::Unserved(Share::new(0.001).expect("a thousandth is a share")),
         lead: Span::from_minutes(2),
         utilization: Share::from_percent(70),
     }

@@ -26,7 +26,7 @@ fn served(forecaster: &mut Forecaster, values: &[f64], known: usize, asked: &Tru
     let (mut paid, mut needed) = (0.0, 0.0);
     for n in known..values.len() - ahead {
         let outlook = forecaster.forecast_to(ahead).unwrap();
-        let capacity = outlook.steps[ahead - 1].capacity_for_unserved(asked.unserved);
+        let capacity = outlook.steps[ahead - 1].capacity_for(asked.objective, None);
         let replicas = replicas_ceil(capacity / 100.0).as_f64();
         let came = values[n + ahead - 1];
         let short = (came - 100.0 * replicas).max(0.0);

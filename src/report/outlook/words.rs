@@ -140,8 +140,8 @@ fn trust(outlook: &Outlook<'_>) -> String {
     };
     format!(
         "{verdict}. Asking for replicas by it {} ahead would have cost {cost} than the better of reacting at {} and \
-         repeating yesterday, with {} unserved as objective ({} decisions).",
-        outlook.question.lead, outlook.question.utilization, outlook.question.unserved, trust.decisions,
+         repeating yesterday, with the objective of {} ({} decisions).",
+        outlook.question.lead, outlook.question.utilization, outlook.question.objective, trust.decisions,
     )
 }
 
