@@ -64,7 +64,7 @@ proptest! {
         let plain: Vec<Quantiles> = plain.iter().map(|one| one.times(times)).collect();
         // The offset of the logarithm is a share of a power of two near the mean.
         let apart = apart(&scaled, &plain, [0.5, 0.99]);
-        prop_assert!(apart < 0.05, "{apart}");
+        prop_assert!(apart < 0.08, "{apart}");
     }
 
     #[test]
