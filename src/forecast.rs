@@ -18,6 +18,8 @@
 //! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features, and how far the highest
 //! quantiles are widened (`calibration`).
 
+mod ablation;
+mod alone;
 mod calibration;
 mod checkpoint;
 mod combine;
@@ -34,9 +36,11 @@ mod quantiles;
 mod rehearsal;
 pub mod request;
 mod shape;
+mod shift;
 mod trust;
 mod view;
 
+pub use ablation::Without;
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use features::{FEATURES, Ladder};
 pub use global::{Course, Examples, Family, GlobalModel, ModelError};
@@ -48,7 +52,7 @@ use crate::calendar::TimeZone;
 use crate::series::{Sample, Series, Slot, median};
 use crate::units::{Demand, Share, Span, Step, Timestamp};
 use calibration::Calibration;
-use levels::{Clock, clock_ahead};
+use levels::{Clock, Levels, clock_ahead};
 use model::Model;
 use trust::Ledger;
 use view::{Sight, View};
@@ -81,6 +85,8 @@ pub struct Forecaster {
     ledger: Option<Ledger>,
     /// Slots of history at the last fit.
     fitted: Slot,
+    /// Nothing, but in measurements of what each part earns.
+    without: Without,
 }
 
 /// What the last fit left.
@@ -92,11 +98,6 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn new(model: Model, clock: Clock, series: &Series, horizon: usize) -> Self {
-        let calibration = Calibration::warm(Sight { model: &model, series, clock: &clock }, horizon);
-        Self { model, clock, calibration }
-    }
-
     fn sight<'a>(&'a self, series: &'a Series) -> Sight<'a> {
         Sight { model: &self.model, series, clock: &self.clock }
     }
@@ -136,6 +137,7 @@ impl Forecaster {
             model: None,
             ledger: None,
             fitted: 0,
+            without: Without::Nothing,
             config,
         }
     }
@@ -175,7 +177,17 @@ impl Forecaster {
 
     /// [`Self::learn`] from samples of which some are lower bounds.
     pub fn learn_from(config: ForecastConfig, samples: impl IntoIterator<Item = Arrival>) -> Self {
+        Self::learn_without(config, samples, Without::Nothing)
+    }
+
+    /// [`Self::learn_from`] with a part left out, to see what it earns.
+    pub fn learn_without(
+        config: ForecastConfig,
+        samples: impl IntoIterator<Item = Arrival>,
+        without: Without,
+    ) -> Self {
         let mut forecaster = Self::new(config);
+        forecaster.without = without;
         for Arrival { at, value, censored } in samples {
             forecaster.series.push(at, value, censored);
         }
@@ -240,8 +252,12 @@ impl Forecaster {
     }
 
     fn calibrate(&mut self, slot: Slot) {
-        let Some(fitted) = &mut self.model else { return };
+        let Some(fitted) = self.model.as_mut().filter(|_| self.without != Without::Calibration) else {
+            return;
+        };
         let Fitted { model, clock, calibration } = fitted;
+        let block = self.series.blocking().block_of(slot);
+        model.alone.judge_newest(&Levels::new(&self.series, clock, block, None).in_units_of(model.scale));
         calibration.score(Sight { model, series: &self.series, clock }, slot);
     }
 
@@ -250,8 +266,10 @@ impl Forecaster {
         self.ledger = None;
         let clock = self.clock();
         let (horizon, global) = (self.config.horizon_steps, &self.config.global);
-        self.model = Model::fit(&self.series, &clock, horizon, global)
-            .map(|model| Fitted::new(model, clock, &self.series, horizon));
+        let nothing = GlobalModel::nothing();
+        let global = if self.without == Without::GlobalModel { &nothing } else { global };
+        self.model = Model::fit(&self.series, &clock, (horizon, global), self.without)
+            .map(|model| self.fitted(model, clock));
         self.fitted = self.slots();
     }
 
@@ -492,8 +510,7 @@ impl Forecaster {
         if read.millis() >= kept.millis() / 2 {
             forecaster.refit();
         } else {
-            let (clock, horizon) = (forecaster.clock(), forecaster.config.horizon_steps);
-            forecaster.model = Some(Fitted::new(model, clock, &forecaster.series, horizon));
+            forecaster.model = Some(forecaster.fitted(model, forecaster.clock()));
             forecaster.fitted = forecaster.slots();
         }
         Ok(forecaster)
@@ -505,6 +522,17 @@ impl Forecaster {
             + self.series.bytes()
             + self.model.as_ref().map_or(0, |fitted| fitted.model.bytes())
             + self.ledger.as_ref().map_or(0, Ledger::bytes)
+    }
+
+    /// What a fit leaves: the model, calibrated on the newest day.
+    fn fitted(&self, model: Model, clock: Clock) -> Fitted {
+        let (series, horizon) = (&self.series, self.config.horizon_steps);
+        let calibration = if self.without == Without::Calibration {
+            Calibration::new(series.blocking().factor(), horizon)
+        } else {
+            Calibration::warm(Sight { model: &model, series, clock: &clock }, horizon)
+        };
+        Fitted { model, clock, calibration }
     }
 
     fn sight(&self) -> Option<Sight<'_>> {

@@ -12,6 +12,7 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
+use super::forecast::{AblateArgs, ablate};
 use super::samples::{distances, read_file, usual};
 use crate::forecast::{Course, Family, GlobalModel};
 use crate::units::Step;
@@ -23,6 +24,8 @@ pub enum DevCommand {
     Synthesise(SynthesiseArgs),
     /// Train a global model on a directory of CSV files (`timestamp,value`); the same files give the same bytes.
     Train(TrainArgs),
+    /// Forecast with a part left out, to see what it earns.
+    Ablate(AblateArgs),
 }
 
 /// Where the synthetic series go.
@@ -58,6 +61,7 @@ pub fn run(command: DevCommand) -> anyhow::Result<ExitCode> {
     match command {
         DevCommand::Synthesise(SynthesiseArgs { dir, seed }) => synthesise(&dir, seed)?,
         DevCommand::Train(args) => train(&args)?,
+        DevCommand::Ablate(args) => return ablate(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,8 +14,8 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use crate::forecast::GlobalModel;
-use crate::forecast::request::{Answer, answer};
+use crate::forecast::request::{Answer, answer_without};
+use crate::forecast::{GlobalModel, Without};
 use trace::TraceArgs;
 
 /// Requests that are read, answered and written together: enough to keep all threads busy, few enough to stream.
@@ -40,6 +40,21 @@ pub struct ForecastArgs {
     trace: TraceArgs,
 }
 
+/// Answer forecast requests as `foresail forecast` does, with a part of the forecast left out: what it earns is the
+/// difference that the judge of the answers sees.
+#[derive(Debug, Args)]
+pub struct AblateArgs {
+    /// What is left out: an expert's name, or one of `nothing`, `combination`, `calibration`, `global-model`
+    #[arg(long, value_name = "PART", value_parser = Without::parse)]
+    without: Without,
+    /// File of requests, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    requests: PathBuf,
+    /// File for the answers, in the order of the requests; standard output when left out or `-`
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+}
+
 /// Answers every request, or forecasts the history. Exit code 1 when a line was refused; the others are answered all
 /// the same.
 ///
@@ -51,9 +66,26 @@ pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
     if trace.is_asked() {
         return trace::run(trace, global);
     }
+    answer_file((&requests, answers.as_deref()), threads, (&global, Without::Nothing))
+}
+
+/// Answers every request with a part left out.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn ablate(args: &AblateArgs) -> anyhow::Result<ExitCode> {
+    let AblateArgs { without, requests, answers } = args;
+    answer_file((requests, answers.as_deref()), None, (&GlobalModel::shipped(), *without))
+}
+
+fn answer_file(
+    (requests, answers): (&Path, Option<&Path>),
+    threads: Option<NonZeroUsize>,
+    how: (&GlobalModel, Without),
+) -> anyhow::Result<ExitCode> {
     let threads = threads.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let mut lines = open(&requests)?.lines();
-    let mut out = create(answers.as_deref())?;
+    let mut lines = open(requests)?.lines();
+    let mut out = create(answers)?;
     let mut refused = false;
     loop {
         let mut batch = Vec::new();
@@ -66,7 +98,7 @@ pub fn run(args: ForecastArgs) -> anyhow::Result<ExitCode> {
         if batch.is_empty() {
             break;
         }
-        for timed in answer_all(&batch, threads, &global) {
+        for timed in answer_all(&batch, threads, how) {
             refused |= timed.answer.is_refused();
             writeln!(out, "{}", serde_json::to_string(&timed)?).context("cannot write the answers")?;
         }
@@ -90,14 +122,12 @@ fn global(file: Option<&Path>) -> anyhow::Result<GlobalModel> {
     GlobalModel::parse(&text).with_context(|| format!("`{}` cannot be used", file.display()))
 }
 
-fn answer_all(lines: &[String], threads: usize, global: &GlobalModel) -> Vec<Timed> {
+fn answer_all(lines: &[String], threads: usize, how: (&GlobalModel, Without)) -> Vec<Timed> {
     let share = lines.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let workers: Vec<_> = lines
             .chunks(share)
-            .map(|chunk| {
-                scope.spawn(move || chunk.iter().map(|line| timed(line, global)).collect::<Vec<_>>())
-            })
+            .map(|chunk| scope.spawn(move || chunk.iter().map(|line| timed(line, how)).collect::<Vec<_>>()))
             .collect();
         workers
             .into_iter()
@@ -107,9 +137,9 @@ fn answer_all(lines: &[String], threads: usize, global: &GlobalModel) -> Vec<Tim
 }
 
 #[expect(clippy::disallowed_methods, reason = "reports how long an answer took; no answer depends on it")]
-fn timed(line: &str, global: &GlobalModel) -> Timed {
+fn timed(line: &str, (global, without): (&GlobalModel, Without)) -> Timed {
     let start = std::time::Instant::now();
-    let answer = answer(line, global);
+    let answer = answer_without(line, global, without);
     Timed { answer, ms: (start.elapsed().as_secs_f64() * 1e5).round() / 100.0 }
 }
 

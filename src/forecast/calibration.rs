@@ -47,7 +47,7 @@ struct Band {
 
 impl Calibration {
     /// Not widened.
-    fn new(factor: i64, horizon: usize) -> Self {
+    pub(super) fn new(factor: i64, horizon: usize) -> Self {
         let band = |ahead| Band { ahead, width: 0.0, run: 0 };
         let factor = usize::try_from(factor).unwrap_or(1).max(1);
         Self { factor, bands: [band(factor.min(horizon.max(1))), band(horizon.max(1))] }

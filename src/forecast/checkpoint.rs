@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alone::Alone;
 use super::experts::{ALL, EXPERTS};
 use super::features::Ladder;
 use super::global::GlobalModel;
@@ -15,6 +16,7 @@ use super::member::Member;
 use super::model::{Knot, Model};
 use super::quantiles::N_LEVELS;
 use super::shape::Shape;
+use super::shift::{Shift, Watch};
 use crate::series::{Sample, Series};
 use crate::units::{Span, Step, Timestamp};
 
@@ -64,6 +66,10 @@ pub struct Checkpoint {
     bound: f64,
     coverage: [f64; 2],
     shape: Shape,
+    #[serde(default)]
+    watch: Option<Watch>,
+    #[serde(default)]
+    standing: Option<Shift>,
     knots: Vec<StoredKnot>,
 }
 
@@ -107,6 +113,8 @@ impl Checkpoint {
             bound: model.bound,
             coverage: model.coverage,
             shape: model.shape,
+            watch: model.watch,
+            standing: model.standing,
             knots: kept_knots(model).map(StoredKnot::new).collect(),
         })
     }
@@ -165,6 +173,9 @@ impl Checkpoint {
             knots,
             shape: self.shape,
             coverage: self.coverage,
+            watch: self.watch,
+            standing: self.standing,
+            alone: Alone::NONE,
             global: global.clone(),
         })
     }

@@ -5,6 +5,7 @@
 
 use super::experts::{Expert, LOG};
 use super::levels::{Levels, Position};
+use super::shift::Shifts;
 use crate::series::median;
 
 /// How many features a row has. Unused ones are 0 and get no coefficient.
@@ -120,6 +121,8 @@ pub(super) struct Origin {
     shared: [f64; SHARED],
     base_log: f64,
     shared_log: [f64; SHARED],
+    /// In units of the level before it are all features.
+    pub(super) shifts: Shifts,
 }
 
 impl Origin {
@@ -165,7 +168,14 @@ impl Origin {
             hours_now,
         ];
         let enter = |level: f64| LOG.enter(level);
-        Some(Self { position, base, shared, base_log: enter(base), shared_log: shared.map(enter) })
+        Some(Self {
+            shifts: levels.shifts(),
+            position,
+            base,
+            shared,
+            base_log: enter(base),
+            shared_log: shared.map(enter),
+        })
     }
 
     /// The features of the target `ahead` levels after the origin.

@@ -25,7 +25,7 @@ const MAGIC: &str = "foresail-global";
 const SHIPPED: &str = include_str!("../../models/global.json");
 
 static MODEL: LazyLock<GlobalModel> =
-    LazyLock::new(|| GlobalModel::parse(SHIPPED).unwrap_or_else(|_| GlobalModel(Arc::default())));
+    LazyLock::new(|| GlobalModel::parse(SHIPPED).unwrap_or_else(|_| GlobalModel::nothing()));
 
 /// Why a model file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,11 @@ impl GlobalModel {
     /// The one in `models/`.
     pub fn shipped() -> Self {
         MODEL.clone()
+    }
+
+    /// One that says nothing: demand stays at the mean of its last day.
+    pub(super) fn nothing() -> Self {
+        Self(Arc::default())
     }
 
     /// Reads a model file.

@@ -1,10 +1,12 @@
 //! What the experts learn from: past targets, each with what was known when it lay ahead.
 
+use super::alone::Alone;
 use super::experts::{Expert, FOLDS, LOG, LONG, SHORT};
 use super::features::{Ladder, Origin, Row, Rows};
 use super::kernels::{float, ratio};
 use super::levels::{Clock, Levels, Position};
 use super::shape::{Fine, Shape};
+use super::shift::{Shift, Shifts, Watch};
 use crate::series::{Block, Series};
 
 /// Most origins that a fit looks at: 1500 rows fix 22 coefficients well, and keep the first fit of 28 days fast.
@@ -81,6 +83,8 @@ pub(super) struct Material<'a> {
     /// How single steps differ from what is said of them when the mean of their block is known, divided by the root of
     /// that mean: counts scatter so. Empty when blocks are single steps. In time order.
     noise: Vec<f64>,
+    /// Which changes of level lessons are freed of; none where single decisions are judged in demand.
+    pub(super) watch: Option<Watch>,
 }
 
 /// Origins with their features, in time order.
@@ -94,9 +98,22 @@ pub(super) struct Origins {
 impl<'a> Material<'a> {
     /// The whole history of `series`. `None` while there is no sample.
     pub(super) fn new(series: &'a Series, clock: &'a Clock, shape: &Shape) -> Option<Self> {
+        Self::replacing(series, clock, shape, None)
+    }
+
+    /// The whole history of `series` without levels that stand alone. `None` while there is no sample.
+    pub(super) fn replacing(
+        series: &'a Series,
+        clock: &'a Clock,
+        shape: &Shape,
+        alone: Option<&'a Alone>,
+    ) -> Option<Self> {
         let last = last_whole_block(series)?;
-        let levels = Levels::new(series, clock, last, None);
-        let scale = scale_of(mean_of(&levels));
+        let mut levels = Levels::new(series, clock, last, None);
+        if let Some(alone) = alone {
+            levels = levels.replacing(alone);
+        }
+        let scale = scale_of(mean(levels.present()));
         let levels = levels.in_units_of(scale).with_sums();
         let mut noise = shape.noise(&Fine::new(series, clock));
         for value in &mut noise {
@@ -104,7 +121,20 @@ impl<'a> Material<'a> {
         }
         let millis = i64::try_from(series.block_span().millis()).unwrap_or(i64::MAX);
         let block_seconds = ratio(millis, 1000);
-        Some(Self { levels, block_seconds, scale, noise })
+        Some(Self { levels, block_seconds, scale, noise, watch: None })
+    }
+
+    /// Watches for changes of level, and takes the one that stands out of the history.
+    pub(super) fn follow_changes(&mut self) -> Option<Shift> {
+        let end = self.levels.newest();
+        let rung = self.rung(end);
+        let watch = Watch::learn(&self.levels, end, rung)?;
+        let standing = watch.standing(&self.levels, rung);
+        if let Some(shift) = standing {
+            self.levels = self.levels.without(Shifts::NONE.and(shift));
+        }
+        self.watch = Some(watch);
+        standing
     }
 
     /// How far up the ladder the history up to `end` reaches: each season only once it was seen twice.
@@ -158,7 +188,10 @@ impl<'a> Material<'a> {
     /// The features at one position.
     pub(super) fn origin(&self, position: Position, rung: Ladder) -> Option<Origin> {
         self.levels.reading(position)?;
-        Origin::new(&self.levels, position, rung)
+        match self.watch.and_then(|watch| watch.shift(&self.levels, position, rung)) {
+            None => Origin::new(&self.levels, position, rung),
+            Some(shift) => Origin::new(&self.levels.without(self.levels.shifts().and(shift)), position, rung),
+        }
     }
 
     /// One lesson; `None` when the target is absent or censored.
@@ -169,11 +202,13 @@ impl<'a> Material<'a> {
         ahead: Position,
         rung: Ladder,
     ) -> Option<Lesson> {
-        let target = self.levels.value(position + ahead)?;
+        let moved = (origin.shifts != self.levels.shifts()).then(|| self.levels.without(origin.shifts));
+        let levels = moved.as_ref().unwrap_or(&self.levels);
+        let target = levels.value(position + ahead)?;
         let actual = (target + self.noise_at(position) * target.sqrt()).max(0.0);
         Some(Lesson {
             origin: position,
-            rows: origin.rows(&self.levels, ahead, rung),
+            rows: origin.rows(levels, ahead, rung),
             linear: Outcome { target, actual },
             log: Outcome { target: LOG.enter(target), actual: LOG.enter(actual) },
             age: 0.0,
@@ -199,6 +234,19 @@ pub(super) fn scattered(cell: Position, width: Position) -> Position {
     (cell.rem_euclid(1_000_000) * PLASTIC).rem_euclid(1_000_000) * width / 1_000_000
 }
 
+/// The levels of `series` that stand alone. `None` while there is no sample.
+pub(super) fn alone_in(series: &Series, clock: &Clock) -> Option<Alone> {
+    let levels = Levels::new(series, clock, last_whole_block(series)?, None);
+    // In units of a mean that a single level does not move.
+    let (mut largest, mut second): (f64, f64) = (0.0, 0.0);
+    for value in levels.present() {
+        second = second.max(value.min(largest));
+        largest = largest.max(value);
+    }
+    let mean = mean(levels.present().map(|value| value.min(second)));
+    Some(Alone::find(&levels.in_units_of(scale_of(mean))))
+}
+
 /// The last block that is complete, or the newest when none is.
 fn last_whole_block(series: &Series) -> Option<Block> {
     let newest = series.newest()?;
@@ -208,8 +256,8 @@ fn last_whole_block(series: &Series) -> Option<Block> {
     Some(if blocking.last_slot(block) == newest || block == first { block } else { block - 1 })
 }
 
-fn mean_of(levels: &Levels<'_>) -> f64 {
-    let (sum, seen) = levels.present().fold((0.0, 0_u32), |(sum, seen), value| (sum + value, seen + 1));
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, seen) = values.fold((0.0, 0_u32), |(sum, seen), value| (sum + value, seen + 1));
     sum / f64::from(seen.max(1))
 }
 

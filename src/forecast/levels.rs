@@ -3,11 +3,14 @@
 //! Levels are the blocks of the series themselves; only the newest may be an estimate, where its block is in progress.
 //! So the features of lessons and of forecasts are computed by the same code from the same numbers.
 
+use super::alone::Alone;
 use super::features::AHEAD_DAYS_MAX;
-use super::kernels::{Sums, running_sums};
+use super::kernels::{Sums, running_sums, short};
+use super::shift::{Shift, Shifts};
 use crate::calendar::{Offsets, TimeZone};
 use crate::series::{Block, Sample, Series, Slot};
 use crate::units::{Span, Timestamp};
+use std::rc::Rc;
 
 /// A position in [`Levels`], or before or after it.
 pub(super) type Position = i64;
@@ -51,7 +54,11 @@ pub(super) struct Levels<'a> {
     /// One over the scale, a power of two.
     unit: f64,
     /// Present in a fit, where windows are many; a forecast adds its few windows up.
-    sums: Option<Sums>,
+    sums: Option<Rc<Sums>>,
+    /// Levels from a change on are divided by its factor.
+    shifts: Shifts,
+    /// Blocks that stand alone, with what they count as, in demand.
+    alone: &'a [(Block, f64)],
     clock: &'a Clock,
     /// The index of the first of `stored`.
     first: Block,
@@ -124,7 +131,16 @@ impl<'a> Levels<'a> {
     pub(super) fn new(series: &'a Series, clock: &'a Clock, last: Block, newest: Option<f64>) -> Self {
         let (stored, first) = series.stored_blocks();
         let n = usize::try_from(last - first + 1).unwrap_or(0).min(stored.len());
-        Self { stored: stored.get(..n).unwrap_or_default(), newest, unit: 1.0, sums: None, clock, first }
+        Self {
+            stored: stored.get(..n).unwrap_or_default(),
+            newest,
+            unit: 1.0,
+            sums: None,
+            shifts: Shifts::NONE,
+            alone: &[],
+            clock,
+            first,
+        }
     }
 
     /// The same levels in units of `scale`, a power of two.
@@ -133,10 +149,71 @@ impl<'a> Levels<'a> {
         self
     }
 
+    /// The same levels with those that stand alone replaced.
+    pub(super) fn replacing(mut self, alone: &'a Alone) -> Self {
+        self.alone = alone.seen_from(self.block_at(self.newest()));
+        self
+    }
+
+    /// One over what levels are measured in.
+    pub(super) const fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// A stored level in demand; one that is only a lower bound is what the same hour of an earlier day was, where that
+    /// is more.
+    fn at_least(&self, position: Position, stored: f32) -> f64 {
+        let bound = f64::from(stored.abs());
+        if stored.is_sign_positive() {
+            return bound;
+        }
+        let earlier = |days| {
+            let at = self.days_before(position, days);
+            match Sample::unpack(*self.stored.get(usize::try_from(at).ok()?)?) {
+                Sample::Value(value) => Some(value),
+                Sample::Gap | Sample::Censored(_) => None,
+            }
+        };
+        bound.max((1..=7).find_map(earlier).unwrap_or(bound))
+    }
+
+    /// What the level at `position` counts as where it stands alone, in demand.
+    fn replaced(&self, position: Position) -> Option<f64> {
+        let block = self.block_at(position);
+        self.alone.iter().find(|(at, _)| *at == block).map(|(_, usual)| *usual)
+    }
+
     /// The same levels, prepared for many windows.
     pub(super) fn with_sums(mut self) -> Self {
-        self.sums = Some(running_sums(self.stored, self.unit));
+        let mut stored = self.stored.to_vec();
+        for (position, value) in (0..).zip(&mut stored) {
+            if value.is_sign_negative() && !value.is_nan() {
+                *value = short(self.at_least(position, *value));
+            }
+        }
+        for (block, usual) in self.alone {
+            let at = usize::try_from(self.position_of(*block)).ok().and_then(|at| stored.get_mut(at));
+            if let Some(value) = at {
+                *value = short(*usual);
+            }
+        }
+        self.sums = Some(Rc::new(running_sums(&stored, self.unit)));
         self
+    }
+
+    /// The same levels in units of those before the changes.
+    pub(super) fn without(&self, shifts: Shifts) -> Self {
+        Self { sums: self.sums.clone(), shifts, ..*self }
+    }
+
+    /// The changes that newer levels are divided by.
+    pub(super) const fn shifts(&self) -> Shifts {
+        self.shifts
+    }
+
+    /// One over what the level at `position` is measured in.
+    fn unit_at(&self, position: Position) -> f64 {
+        self.unit / self.shifts.factor_at(position)
     }
 
     /// The position of the newest level.
@@ -172,9 +249,12 @@ impl<'a> Levels<'a> {
         if let Some(newest) = self.newest
             && position == self.newest()
         {
-            return Some(newest * self.unit);
+            return Some(newest * self.unit_at(position));
         }
-        (!stored.is_nan()).then(|| f64::from(stored.abs()) * self.unit)
+        if let Some(usual) = self.replaced(position) {
+            return Some(usual * self.unit_at(position));
+        }
+        (!stored.is_nan()).then(|| self.at_least(position, stored) * self.unit_at(position))
     }
 
     /// The level at `position`; a censored one is no value.
@@ -183,8 +263,11 @@ impl<'a> Levels<'a> {
         if self.newest.is_some() && position == self.newest() {
             return self.reading(position);
         }
+        if let Some(usual) = self.replaced(position) {
+            return Some(usual * self.unit_at(position));
+        }
         match Sample::unpack(stored) {
-            Sample::Value(value) => Some(value * self.unit),
+            Sample::Value(value) => Some(value * self.unit_at(position)),
             Sample::Gap | Sample::Censored(_) => None,
         }
     }
@@ -213,6 +296,13 @@ impl<'a> Levels<'a> {
 
     /// Sum and count over `first ..= last`, cut to what exists.
     fn window(&self, first: Position, last: Position) -> (f64, u32) {
+        let Shifts([standing, new]) = self.shifts;
+        split((first, last), standing, |first, last| {
+            split((first, last), new, |first, last| self.plain(first, last))
+        })
+    }
+
+    fn plain(&self, first: Position, last: Position) -> (f64, u32) {
         let from = usize::try_from(first.max(0)).unwrap_or(usize::MAX);
         let to = usize::try_from(last.min(self.newest()) + 1).unwrap_or(0);
         if let (Some(sums), None) = (&self.sums, self.newest) {
@@ -221,10 +311,17 @@ impl<'a> Levels<'a> {
         let ends_in_progress = self.newest.is_some() && to == self.stored.len();
         let plain = if ends_in_progress { to.saturating_sub(1) } else { to };
         let (mut sum, mut seen) = (0.0, 0_u32);
-        for stored in self.stored.get(from..plain).unwrap_or_default() {
+        for (position, stored) in (first.max(0)..).zip(self.stored.get(from..plain).unwrap_or_default()) {
             if !stored.is_nan() {
-                sum += f64::from(stored.abs());
+                sum += self.at_least(position, *stored);
                 seen += 1;
+            }
+        }
+        for (block, usual) in self.alone {
+            let position = self.position_of(*block);
+            let stored = usize::try_from(position).ok().filter(|at| (from..plain).contains(at));
+            if let Some(stored) = stored.and_then(|at| self.stored.get(at)) {
+                sum += usual - self.at_least(position, *stored);
             }
         }
         if let Some(newest) = self.newest
@@ -235,6 +332,22 @@ impl<'a> Levels<'a> {
             seen += 1;
         }
         (sum * self.unit, seen)
+    }
+}
+
+/// Sum and count of `window` over both sides of a change.
+fn split(
+    (first, last): (Position, Position),
+    shift: Option<Shift>,
+    window: impl Fn(Position, Position) -> (f64, u32),
+) -> (f64, u32) {
+    match shift {
+        Some(Shift { from, factor }) if last >= from => {
+            let (old, seen) = if first < from { window(first, from - 1) } else { (0.0, 0) };
+            let (new, since) = window(first.max(from), last);
+            (old + new / factor, seen + since)
+        }
+        _ => window(first, last),
     }
 }
 

@@ -1,16 +1,19 @@
 //! The fitted model: experts at some knots over the horizon, and their weights.
 
 use super::ExpertShare;
+use super::ablation::Without;
+use super::alone::Alone;
 use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
 use super::experts::{ALL, EXPERTS};
 use super::features::{Ladder, Rows};
 use super::global::{GlobalModel, Outlook};
 use super::kernels::{count, float};
-use super::lessons::{Lesson, Material};
+use super::lessons::{Lesson, Material, alone_in};
 use super::levels::{Clock, Position};
 use super::member::Member;
 use super::quantiles::N_LEVELS;
 use super::shape::{Fine, Shape};
+use super::shift::{Shift, Shifts, Watch};
 use super::view::{Sight, learn_ratio};
 use crate::series::{Series, robust_maximum};
 
@@ -53,6 +56,12 @@ pub(super) struct Model {
     pub(super) shape: Shape,
     /// Coverage of the .9 and the .99 quantile on past targets.
     pub(super) coverage: [f64; 2],
+    /// Which changes of level it follows.
+    pub(super) watch: Option<Watch>,
+    /// The change of level of the last week, at a block.
+    pub(super) standing: Option<Shift>,
+    /// Levels that stand alone.
+    pub(super) alone: Alone,
     /// What it leaned on.
     pub(super) global: GlobalModel,
 }
@@ -70,15 +79,25 @@ impl Knot {
 
 impl Model {
     /// Fits all experts at all knots for forecasts of up to `horizon` steps. `None` while there is no sample.
-    pub(super) fn fit(series: &Series, clock: &Clock, horizon: usize, global: &GlobalModel) -> Option<Self> {
+    pub(super) fn fit(
+        series: &Series,
+        clock: &Clock,
+        (horizon, global): (usize, &GlobalModel),
+        without: Without,
+    ) -> Option<Self> {
         let shape = Shape::learn(&Fine::new(series, clock));
-        let material = Material::new(series, clock, &shape)?;
+        let alone = if without == Without::Cleaning { Alone::NONE } else { alone_in(series, clock)? };
+        let mut material = Material::replacing(series, clock, &shape, Some(&alone))?;
         let end = material.levels.newest();
-        let mut present: Vec<f64> = material.levels.present().collect();
+        let standing = if without == Without::Shifts { None } else { material.follow_changes() };
+        let mut present: Vec<f64> = material.levels.without(Shifts::NONE).present().collect();
         let bound = BOUND * robust_maximum(&mut present) * material.scale;
         let knots = knots_of(blocks_ahead(horizon, series.blocking().factor()), material.levels.day());
-        let mut model = Self::of_material(&material, (end, &knots), shape, global);
+        let mut model = Self::of_parts(&material, (end, &knots), (shape, global), without);
         model.bound = bound;
+        model.watch = material.watch;
+        model.standing = standing.map(|shift| Shift { from: material.levels.block_at(shift.from), ..shift });
+        model.alone.clone_from(&alone);
         model.shape.ratio = learn_ratio(Sight { model: &model, series, clock });
         Some(model)
     }
@@ -90,6 +109,15 @@ impl Model {
         shape: Shape,
         global: &GlobalModel,
     ) -> Self {
+        Self::of_parts(material, (end, ahead), (shape, global), Without::Nothing)
+    }
+
+    fn of_parts(
+        material: &Material<'_>,
+        (end, ahead): (Position, &[Position]),
+        (shape, global): (Shape, &GlobalModel),
+        without: Without,
+    ) -> Self {
         let rung = material.rung(end);
         let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
@@ -99,8 +127,11 @@ impl Model {
             let lessons = material.lessons(&origins, ahead);
             let outlook = |ahead| global.outlook(material.block_seconds, rung, ahead);
             let nearer = knots.last().map(|knot| (knot, outlook(knot.ahead)));
-            let (knot, width) =
-                fit_knot(&Place { ahead, rung, outlook: outlook(ahead), nearer }, &lessons, &mut evaluation);
+            let (knot, width) = fit_knot(
+                &Place { ahead, rung, outlook: outlook(ahead), nearer, without },
+                &lessons,
+                &mut evaluation,
+            );
             widths.push(width);
             knots.push(knot);
         }
@@ -110,7 +141,18 @@ impl Model {
             knot.growth = ratio.powf(super::kernels::ratio(at - knot.ahead, 1).recip());
         }
         let (scale, coverage) = (material.scale, evaluation.coverage());
-        Self { rung, scale, bound: f64::MAX, knots, shape, coverage, global: global.clone() }
+        Self {
+            rung,
+            scale,
+            bound: f64::MAX,
+            knots,
+            shape,
+            coverage,
+            watch: None,
+            standing: None,
+            alone: Alone::NONE,
+            global: global.clone(),
+        }
     }
 }
 
@@ -135,7 +177,7 @@ impl Model {
     /// Bytes held outside of the struct itself.
     pub(super) fn bytes(&self) -> usize {
         let members = self.knots.iter().map(|knot| knot.members.iter().flatten().count()).sum::<usize>();
-        self.knots.capacity() * size_of::<Knot>() + members * size_of::<Member>()
+        self.alone.bytes() + self.knots.capacity() * size_of::<Knot>() + members * size_of::<Member>()
     }
 }
 
@@ -147,6 +189,7 @@ struct Place<'a> {
     outlook: Outlook<'a>,
     /// The knot before.
     nearer: Option<(&'a Knot, Outlook<'a>)>,
+    without: Without,
 }
 
 impl<'a> Place<'a> {
@@ -165,6 +208,7 @@ fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> 
     let mut placed = [const { Vec::new() }; EXPERTS];
     for (index, ((slot, places), expert)) in members.iter_mut().zip(&mut placed).zip(&ALL).enumerate() {
         if expert.needs <= at.rung
+            && !at.without.leaves_out(index)
             && let Some((member, all)) =
                 Member::learn(expert, lessons, at.outlook.of(expert.log), at.nearer(index, expert.log))
         {
@@ -172,7 +216,10 @@ fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> 
             *places = all;
         }
     }
-    let (weights, width) = weigh(&members, &placed, lessons, evaluation);
+    let (mut weights, width) = weigh(&members, &placed, lessons, evaluation);
+    if at.without == Without::Combination {
+        weights = [[1.0; EXPERTS]; N_LEVELS];
+    }
     (Knot { ahead: at.ahead, members, weights, growth: 1.0 }, width)
 }
 

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ForecastConfig, Forecaster, GlobalModel, Quantiles};
+use super::{Arrival, ForecastConfig, Forecaster, GlobalModel, Quantiles, Without};
 use crate::calendar::{TimeZone, parse_instant};
 use crate::units::{Span, Step, Timestamp};
 
@@ -61,6 +61,11 @@ impl Answer {
 
 /// Answers one line, with what `global` says of all series.
 pub fn answer(line: &str, global: &GlobalModel) -> Answer {
+    answer_without(line, global, Without::Nothing)
+}
+
+/// [`answer`] with a part left out, to see what it earns.
+pub fn answer_without(line: &str, global: &GlobalModel, without: Without) -> Answer {
     let (id, parsed) = match serde_json::from_str::<Value>(line) {
         Ok(value) => {
             let id = value.get("id").cloned().unwrap_or(Value::Null);
@@ -68,8 +73,9 @@ pub fn answer(line: &str, global: &GlobalModel) -> Answer {
         }
         Err(error) => (Value::Null, Err(error)),
     };
-    let outcome =
-        parsed.map_err(|error| format!("the line is no request: {error}")).and_then(|r| forecast(&r, global));
+    let outcome = parsed
+        .map_err(|error| format!("the line is no request: {error}"))
+        .and_then(|r| forecast(&r, global, without));
     match outcome {
         Ok((quantiles, model)) => Answer::Forecast { id, quantiles, model },
         Err(error) => Answer::Refused { id, error },
@@ -86,12 +92,17 @@ struct Task {
     unit: f64,
 }
 
-fn forecast(request: &Request, global: &GlobalModel) -> Result<(Map<String, Value>, String), String> {
+fn forecast(
+    request: &Request,
+    global: &GlobalModel,
+    without: Without,
+) -> Result<(Map<String, Value>, String), String> {
     if let Some(level) = request.quantiles.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
         return Err(format!("quantiles: `{level}` is no level: use numbers between 0 and 1"));
     }
     let task = check(request, global)?;
-    let forecaster = Forecaster::learn(task.config, &task.samples);
+    let arrivals = task.samples.iter().map(|&(at, value)| Arrival { at, value, censored: false });
+    let forecaster = Forecaster::learn_without(task.config, arrivals, without);
     let forecast = forecaster.forecast().ok_or("values: no number among them, so nothing can be said")?;
     let steps: Vec<&Quantiles> = forecast.steps.iter().skip(task.silent).collect();
     let mut quantiles = Map::new();

@@ -3,6 +3,7 @@
 mod changes;
 mod events;
 mod held;
+mod invariants;
 mod laws;
 mod nasty;
 mod noise;

@@ -9,6 +9,7 @@ use super::levels::{Clock, Levels, Position};
 use super::model::{BOUND, Knot, Model};
 use super::quantiles::{N_LEVELS, Quantiles};
 use super::shape::{DEAF, Shape, agreed_deviation, towards};
+use super::shift::{Shift, Shifts};
 use crate::series::{Block, Series, Slot, median};
 
 /// Demand at the levels of a forecast, in units of the model's scale.
@@ -36,14 +37,32 @@ pub(super) struct View<'a> {
     certainty: f64,
     /// In demand.
     bound: f64,
+    /// What its levels are measured in, in demand: the model's scale, times the factor of a change of level.
+    scale: f64,
 }
 
 /// A block in progress.
 struct Progress {
     /// Its mean, of what was read and what is expected, in demand.
     mean: f64,
+    /// In demand.
     rest: Raw,
     certainty: f64,
+}
+
+/// Levels in the model's units, or in those of the level before a change, and what that is in demand.
+fn moved<'a>(model: &'a Model, levels: Levels<'a>) -> (Levels<'a>, f64) {
+    let mut levels = levels.replacing(&model.alone).in_units_of(model.scale);
+    let Some(watch) = model.watch else { return (levels, model.scale) };
+    if let Some(standing) = model.standing {
+        let shift = Shift { from: levels.position_of(standing.from), ..standing };
+        levels = levels.without(Shifts::NONE.and(shift));
+    }
+    if let Some(shift) = watch.shift(&levels, levels.newest(), model.rung) {
+        levels = levels.without(levels.shifts().and(shift));
+    }
+    let scale = model.scale * levels.shifts().factor_at(levels.newest());
+    (levels, scale)
 }
 
 impl<'a> View<'a> {
@@ -55,7 +74,7 @@ impl<'a> View<'a> {
         let progress =
             if blocking.last_slot(block) == last { None } else { Some(Progress::new(sight, block, last)?) };
         let newest = progress.as_ref().map(|progress| progress.mean);
-        let levels = Levels::new(series, clock, block, newest).in_units_of(model.scale);
+        let (levels, scale) = moved(model, Levels::new(series, clock, block, newest));
         let origin = Origin::new(&levels, levels.newest(), model.rung)?;
         // A level that is new since the fit may be followed up, once three readings say so.
         let mut newest = [0.0; 3];
@@ -66,10 +85,12 @@ impl<'a> View<'a> {
             seen += 1;
         }
         let middle = median(newest.get_mut(..seen).unwrap_or_default());
-        let (rest, certainty) = progress
-            .map_or_else(|| ([origin.last(); N_LEVELS], 1.0), |progress| (progress.rest, progress.certainty));
-        let bound = model.bound.max(BOUND * middle * model.scale);
-        Some(Self { sight, levels, origin, slot: last, block, rest, certainty, bound })
+        let (rest, certainty) = progress.map_or_else(
+            || ([origin.last(); N_LEVELS], 1.0),
+            |progress| (progress.rest.map(|value| value / scale), progress.certainty),
+        );
+        let bound = model.bound.max(BOUND * middle * scale);
+        Some(Self { sight, levels, origin, slot: last, block, rest, certainty, bound, scale })
     }
 
     /// Demand over each of the steps `first ..= last` after the origin's slot.
@@ -95,7 +116,7 @@ impl<'a> View<'a> {
 
     /// The mean of the last day, in demand.
     pub(super) fn level(&self) -> f64 {
-        self.origin.base() * self.sight.model.scale
+        self.origin.base() * self.scale
     }
 
     /// The most that any quantile may say, in demand.
@@ -103,13 +124,12 @@ impl<'a> View<'a> {
         self.bound
     }
 
-    /// The median for the block after the origin's, in units of the model's scale.
+    /// The median for the block after the origin's, in demand.
     pub(super) fn next_block(&self) -> f64 {
-        let [_, _, _, _, middle, ..] = self.block(1);
-        middle
+        middle(&self.block(1)) * self.scale
     }
 
-    /// Demand over the `ahead`th block after the origin's, in units of the model's scale.
+    /// Demand over the `ahead`th block after the origin's, in units of the view's scale.
     fn block(&self, ahead: Position) -> Raw {
         if ahead < 1 {
             return self.rest;
@@ -158,7 +178,7 @@ impl<'a> View<'a> {
 
     /// In demand, within bounds, rising.
     fn finish(&self, raw: &Raw) -> Quantiles {
-        let (bound, scale) = (self.bound, self.sight.model.scale);
+        let (bound, scale) = (self.bound, self.scale);
         Quantiles::sorted(raw.map(|v| if v.is_finite() { (v * scale).clamp(0.0, bound) } else { bound }))
     }
 }
@@ -188,12 +208,11 @@ impl Progress {
             return None;
         }
         let read = float(seen);
-        let scale = model.scale;
-        let before = Levels::new(series, clock, block - 1, None).in_units_of(scale);
+        let (before, scale) = moved(model, Levels::new(series, clock, block - 1, None));
         let prior = Origin::new(&before, before.newest(), model.rung)
             .and_then(|origin| Some(model.knots.first()?.quantiles(&origin.rows(&before, 1, model.rung))));
         let Some(mut rest) = prior else {
-            return Some(Self { mean: sum / read, rest: [sum / read / scale; N_LEVELS], certainty: 1.0 });
+            return Some(Self { mean: sum / read, rest: [sum / read; N_LEVELS], certainty: 1.0 });
         };
         let foreseen = middle(&rest) * scale;
         let certainty = model.shape.certainty(seen);
@@ -201,7 +220,7 @@ impl Progress {
         let level = (foreseen + certainty * surprise).max(0.0);
         widen(&mut rest, model.shape.narrowing(seen));
         for value in &mut rest {
-            *value += (level - foreseen) / scale;
+            *value = *value * scale + level - foreseen;
         }
         let whole = read + ratio(blocking.last_slot(block) - last, 1);
         Some(Self { mean: (sum + level * to_come) / whole, rest, certainty })
@@ -254,7 +273,7 @@ pub(super) fn learn_ratio(sight: Sight<'_>) -> f64 {
     let (mut nothing, mut blocks) = (0.0, 0);
     for block in first..end {
         let Some(view) = View::new(sight, blocking.first_slot(block) - 1) else { continue };
-        let foreseen = view.next_block() * sight.model.scale;
+        let foreseen = view.next_block();
         if foreseen <= 0.0 {
             continue;
         }

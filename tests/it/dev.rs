@@ -51,3 +51,27 @@ fn a_damaged_model_is_refused_with_a_remedy() {
     let said = String::from_utf8_lossy(&answered.stderr);
     assert!(said.contains("model.json") && said.contains("checksum"), "{said}");
 }
+
+#[test]
+fn a_part_of_the_forecast_can_be_left_out() {
+    let dir = scratch("dev-ablate");
+    let values: Vec<String> = (0..200).map(|hour| (100 + 7 * (hour % 24) + hour % 5).to_string()).collect();
+    let request = format!(
+        r#"{{"id":1,"step_seconds":3600,"start":"2026-01-01T00:00:00Z","values":[{}],"horizon":12,"quantiles":[0.5,0.9]}}"#,
+        values.join(",")
+    );
+    fs::write(dir.join("requests.jsonl"), request).unwrap();
+    let answered = |part: &str| {
+        let made = dev(&dir, &["ablate", "--without", part, "--requests", "requests.jsonl"]);
+        assert!(made.status.success(), "{part}: {}", String::from_utf8_lossy(&made.stderr));
+        let answer: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+        answer["quantiles"].to_string()
+    };
+    let whole = answered("nothing");
+    for part in ["seasonal-naive", "ridge", "global-model", "combination"] {
+        assert_ne!(answered(part), whole, "{part}");
+    }
+    let refused = dev(&dir, &["ablate", "--without", "luck"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("`luck` is no part: use one of nothing"), "{said}");
+}

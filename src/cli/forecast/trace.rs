@@ -14,7 +14,7 @@ use crate::calendar::{TimeZone, rfc3339};
 use crate::cli::Output;
 use crate::cli::samples::read_file;
 use crate::forecast::request::Answer;
-use crate::forecast::{ForecastConfig, Forecaster, GlobalModel, TrustQuestion};
+use crate::forecast::{ForecastConfig, Forecaster, GlobalModel, TrustQuestion, Without};
 use crate::report::outlook::{self, Outlook};
 use crate::series::robust_maximum;
 use crate::units::{CapacityPerReplica, Objective, Share, Span, Step};
@@ -107,7 +107,7 @@ pub(super) fn run(args: TraceArgs, global: GlobalModel) -> anyhow::Result<ExitCo
     let step = trace.grid.step;
     let ahead = step.steps_covering(horizon).min(most_steps(step)).max(1);
     if output == Output::Json {
-        let timed = timed(&trace.request(&name, ahead, &quantiles, time_zone), &global);
+        let timed = timed(&trace.request(&name, ahead, &quantiles, time_zone), (&global, Without::Nothing));
         if let Answer::Refused { error, .. } = &timed.answer {
             bail!("`{name}`: {error}");
         }

@@ -43,6 +43,11 @@ fn coverage(values: &[f64], start: i64, zone: TimeZone, (from, to): (usize, usiz
     f64::from(covered) / f64::from(seen)
 }
 
+/// Two weeks as ever, then `factor` times as much.
+fn changed(factor: f64) -> impl Fn(usize, &mut Dice) -> f64 {
+    move |n, dice| local(day_of(n), dice) * if n >= 14 * PER_DAY { factor } else { 1.0 }
+}
+
 /// The coverage over some seeds, of a day that begins `hours` after the change at day 14.
 fn after(hours: usize, series: impl Fn(usize, &mut Dice) -> f64) -> f64 {
     let covered: f64 = (1..=4)
@@ -58,12 +63,59 @@ fn after(hours: usize, series: impl Fn(usize, &mut Dice) -> f64) -> f64 {
 
 #[test]
 fn a_new_level_is_covered_after_a_day() {
-    let covered = [2.0, 0.5, 5.0].map(|factor| {
-        let series =
-            |n: usize, dice: &mut Dice| local(day_of(n), dice) * if n >= 14 * PER_DAY { factor } else { 1.0 };
-        after(24, series)
-    });
+    let covered = [2.0, 0.5, 5.0, 20.0].map(|factor| after(24, changed(factor)));
     assert!(covered.iter().all(|share| *share >= 0.97), "{covered:?}");
+}
+
+#[test]
+fn a_new_level_is_covered_after_two_hours() {
+    let covered = [2.0, 0.5, 5.0, 20.0].map(|factor| after(2, changed(factor)));
+    assert!(covered.iter().all(|share| *share >= 0.97), "{covered:?}");
+}
+
+/// A forecaster of two weeks, and of so many blocks of the next, which begin at 10:00.
+fn followed(blocks: usize, series: impl Fn(usize, &mut Dice) -> f64) -> Forecaster {
+    let at = |n: usize| Timestamp::from_seconds(START + 300 * i64::try_from(n).unwrap());
+    let mut dice = Dice::new(7);
+    let samples: Vec<(Timestamp, f64)> =
+        (0..14 * PER_DAY + 120 + blocks).map(|n| (at(n), series(n, &mut dice))).collect();
+    let (known, coming) = samples.split_at(14 * PER_DAY);
+    let mut forecaster = Forecaster::learn(config(Step::new(300).unwrap(), 12), known);
+    for (at, value) in coming {
+        forecaster.observe(*at, Some(*value), false);
+    }
+    forecaster
+}
+
+#[test]
+fn an_hour_after_a_change_the_forecast_has_the_new_level() {
+    let change = 14 * PER_DAY + 120;
+    for factor in [0.3, 3.0, 10.0] {
+        let forecaster =
+            followed(12, |n, dice| local(day_of(n), dice) * if n >= change { factor } else { 1.0 });
+        let outlook = forecaster.forecast().unwrap();
+        let expected = factor * 1000.0 * (1.0 - 0.6 * (day_of(change + 24) * std::f64::consts::TAU).cos());
+        let said = outlook.steps[11].at(0.5).get();
+        assert!((said / expected - 1.0).abs() < 0.1, "{said} instead of {expected} at x{factor}");
+    }
+}
+
+#[test]
+fn a_burst_of_a_kind_that_was_seen_to_end_is_no_new_level() {
+    // An hour and a half of five times as much, on each third day at another hour; and one that has just lasted an hour.
+    let burst = |n: usize| {
+        let (day, hour) = (n / PER_DAY, n % PER_DAY / 12);
+        (day % 3 == 1 && day < 14 && hour == 3 + day && n % 12 < 12) || n >= 14 * PER_DAY + 120
+    };
+    let with = followed(12, |n, dice| local(day_of(n), dice) * if burst(n) { 5.0 } else { 1.0 });
+    let never =
+        followed(12, |n, dice| local(day_of(n), dice) * if n >= 14 * PER_DAY + 120 { 5.0 } else { 1.0 });
+    let spread = |forecaster: &Forecaster| {
+        let last = forecaster.forecast().unwrap().steps[11];
+        last.at(0.95).get() / last.at(0.05).get()
+    };
+    // It may end or go on.
+    assert!(spread(&with) > 1.25 * spread(&never), "{} and {}", spread(&with), spread(&never));
 }
 
 #[test]
@@ -89,5 +141,32 @@ fn a_change_of_the_clocks_is_covered() {
             .collect();
         let covered = coverage(&values, start, zone, (from, from + PER_DAY));
         assert!(covered >= 0.97, "{covered}");
+    }
+}
+
+#[test]
+fn a_saturated_peak_teaches_no_lower_demand() {
+    // Ten days of which the last four are cut off at 1100 where demand goes to 1600: marked so, or not known at all.
+    let at = |n: usize| Timestamp::from_seconds(START + 300 * i64::try_from(n).unwrap());
+    let mut dice = Dice::new(11);
+    let demand: Vec<f64> = (0..10 * PER_DAY).map(|n| local(day_of(n), &mut dice)).collect();
+    let known = 9 * PER_DAY + 132;
+    let last_peaks = |marked: bool| {
+        let arrivals = (0..known).map(|n| {
+            let cut = n >= 6 * PER_DAY && demand[n] > 1100.0;
+            let value = if cut { 1100.0 } else { demand[n] };
+            Arrival { at: at(n), value, censored: cut && marked }
+        });
+        let forecaster = Forecaster::learn_from(config(Step::new(300).unwrap(), 12), arrivals);
+        forecaster.forecast().unwrap().steps[11]
+    };
+    let uncut = (0..known).map(|n| Arrival { at: at(n), value: demand[n], censored: false });
+    let uncut =
+        Forecaster::learn_from(config(Step::new(300).unwrap(), 12), uncut).forecast().unwrap().steps[11];
+    let (marked, taken) = (last_peaks(true), last_peaks(false));
+    for level in [0.5, 0.99] {
+        let [marked, taken, uncut] = [marked, taken, uncut].map(|quantiles| quantiles.at(level).get());
+        assert!(marked >= 0.9 * uncut, "{marked} at {level}, {uncut} without saturation");
+        assert!(taken < marked, "{taken} at {level} when taken as demand, {marked} when marked");
     }
 }

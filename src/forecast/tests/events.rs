@@ -98,3 +98,19 @@ fn an_event_that_is_on_is_seen_divided_and_forgotten_when_it_is_over() {
     // The twenty hours of the sale are gaps now.
     assert_eq!(keeper.forecaster().unwrap().summary().samples, 25 * A_DAY - 20 * 12);
 }
+
+#[test]
+fn i25_what_was_read_within_an_excluded_window_has_no_influence() {
+    let x = ordinary();
+    let window = sale(4.0, true);
+    let now = at(DAYS * A_DAY);
+    let forecast = |times: f64| {
+        let read = |i: usize| if window.holds(at(i)) { x[i] * times } else { x[i] };
+        let samples: Vec<(Timestamp, f64)> = (0..DAYS * A_DAY).map(|i| (at(i), read(i))).collect();
+        fitted(config(Step::new(300).unwrap(), 12), std::slice::from_ref(&window), &samples, now).forecast()
+    };
+    assert!(window.over() < now && forecast(1.0).is_some());
+    for times in [0.0, 3.0, 1e20] {
+        assert_eq!(forecast(times), forecast(1.0), "x{times}");
+    }
+}

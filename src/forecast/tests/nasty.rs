@@ -103,7 +103,7 @@ const DIRT: [Dirt; 10] = [
 ];
 
 #[test]
-fn two_hundred_nasty_series_are_forecast_within_bounds() {
+fn i24_two_hundred_nasty_series_are_forecast_within_bounds() {
     let mut tried = 0;
     for (i, (shape, of)) in SHAPES.iter().enumerate() {
         for (k, (dirt, make)) in DIRT.iter().enumerate() {

@@ -1,0 +1,112 @@
+//! What holds whatever the series: scale, whole weeks, single samples, seasons that were not seen twice.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Five minutes of a day with 5 % noise and quieter weekends.
+fn week(n: usize, dice: &mut Dice) -> f64 {
+    let weekend = if n / 288 % 7 >= 5 { 0.7 } else { 1.0 };
+    5.0 * day(5 * n) * weekend * (1.0 + 0.05 * dice.normal())
+}
+
+fn values(days: usize, seed: u64) -> Vec<f64> {
+    let mut dice = Dice::new(seed);
+    (0..days * 288 + 100).map(|n| week(n, &mut dice)).collect()
+}
+
+/// The forecast of an hour from `values`, the first `weeks` weeks after [`START`].
+fn outlook(values: &[f64], weeks: i64) -> Vec<Quantiles> {
+    let at = |n: usize| Timestamp::from_seconds(START + 7 * 86_400 * weeks + 300 * i64::try_from(n).unwrap());
+    let samples: Vec<(Timestamp, f64)> =
+        values.iter().enumerate().map(|(n, value)| (at(n), *value)).collect();
+    Forecaster::learn(config(Step::new(300).unwrap(), 12), &samples).forecast().unwrap().steps
+}
+
+/// The largest share by which quantiles of these levels differ.
+fn apart<const N: usize>(a: &[Quantiles], b: &[Quantiles], levels: [f64; N]) -> f64 {
+    let at =
+        |level: f64| a.iter().zip(b).map(move |(a, b)| (a.at(level).get() / b.at(level).get() - 1.0).abs());
+    levels.into_iter().flat_map(at).fold(0.0, f64::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn i26_no_single_sample_but_the_newest_three_moves_a_forecast_by_a_tenth(
+        seed in 1_u64..1000,
+        back in 3_usize..4000,
+        times in prop_oneof![Just(0.0), Just(0.3), Just(3.0), Just(10.0), Just(1e3), Just(1e9), Just(1e26)],
+    ) {
+        let values = values(14, seed);
+        let mut other = values.clone();
+        let at = values.len() - 1 - back;
+        other[at] *= times;
+        let (with, without) = (outlook(&other, 0), outlook(&values, 0));
+        let moved = apart(&with, &without, [0.05, 0.5, 0.9, 0.95]);
+        prop_assert!(moved <= 0.1, "{moved} by a sample {back} back, x{times}");
+        // Above, a single error decides more.
+        let moved = apart(&with, &without, [0.99]);
+        prop_assert!(moved <= 0.25, "{moved} of the .99 quantile by a sample {back} back, x{times}");
+    }
+
+    #[test]
+    fn forecasts_have_no_scale(seed in 1_u64..1000, doublings in -30_i32..60, times in 0.5_f64..2.0) {
+        let values = values(9, seed);
+        let plain = outlook(&values, 0);
+        let power = f64::from(doublings).exp2();
+        let doubled = outlook(&values.iter().map(|x| x * power).collect::<Vec<_>>(), 0);
+        for (one, other) in plain.iter().zip(&doubled) {
+            prop_assert_eq!(&one.times(power), other);
+        }
+        let scaled = outlook(&values.iter().map(|x| x * times).collect::<Vec<_>>(), 0);
+        let plain: Vec<Quantiles> = plain.iter().map(|one| one.times(times)).collect();
+        // The offset of the logarithm is a share of a power of two near the mean.
+        let apart = apart(&scaled, &plain, [0.5, 0.99]);
+        prop_assert!(apart < 0.08, "{apart}");
+    }
+
+    #[test]
+    fn whole_weeks_later_the_forecast_is_the_same(seed in 1_u64..1000, weeks in -200_i64..200) {
+        let values = values(15, seed);
+        prop_assert_eq!(outlook(&values, weeks), outlook(&values, 0));
+    }
+}
+
+#[test]
+fn a_wild_reading_is_forgotten_once_three_came_after_it() {
+    let at = |n: usize| Timestamp::from_seconds(START + 300 * i64::try_from(n).unwrap());
+    let values = values(14, 3);
+    let known = values.len() - 4;
+    let samples: Vec<(Timestamp, f64)> = (0..known).map(|n| (at(n), values[n])).collect();
+    let plain = Forecaster::learn(config(Step::new(300).unwrap(), 12), &samples);
+    let after = |times: f64| {
+        let mut forecaster = plain.clone();
+        for (n, value) in values.iter().enumerate().skip(known) {
+            forecaster.observe(at(n), Some(value * if n == known { times } else { 1.0 }), false);
+        }
+        forecaster.forecast().unwrap().steps
+    };
+    for times in [0.0, 1000.0, 1e9] {
+        let moved = apart(&after(times), &after(1.0), [0.05, 0.5, 0.95]);
+        assert!(moved <= 0.1, "{moved} by x{times}");
+    }
+}
+
+#[test]
+fn i28_a_season_is_used_once_it_was_seen_twice() {
+    let rung = |hours: usize, kept: usize| {
+        let mut dice = Dice::new(3);
+        let samples: Vec<(Timestamp, f64)> = (0..hours * 12)
+            .map(|n| (minute(5 * n), week(n, &mut dice)))
+            .filter(|(at, _)| at.seconds() / 300 % 10 < i64::try_from(kept).unwrap())
+            .collect();
+        Forecaster::learn(config(Step::new(300).unwrap(), 12), &samples).rung()
+    };
+    assert_eq!(rung(47, 10), Ladder::ColdStart);
+    assert_eq!(rung(48, 10), Ladder::Daily);
+    assert_eq!(rung(48, 7), Ladder::ColdStart, "under 80 % of it was read");
+    assert_eq!(rung(14 * 24 - 1, 10), Ladder::Daily);
+    assert_eq!(rung(14 * 24, 10), Ladder::Weekly);
+}
