@@ -35,8 +35,8 @@ pub struct PodSeen {
     pub created: Timestamp,
     /// Since when it is Ready, in whole seconds.
     pub ready_since: Option<Timestamp>,
-    /// Whether no node has room for it.
-    pub unschedulable: bool,
+    /// Since when no node has room for it.
+    pub unschedulable: Option<Timestamp>,
     /// Whether it is being deleted.
     pub ending: bool,
 }
@@ -132,6 +132,7 @@ impl Startings {
             if let Some(jump) = self.jumps.iter_mut().find(made_for) {
                 jump.missing -= 1;
                 let PodSeen { uid, created, unschedulable, .. } = pod.clone();
+                let unschedulable = unschedulable.is_some();
                 jump.starting.push(Starting { uid, created, unschedulable });
             }
         }
@@ -154,7 +155,7 @@ impl Jump {
         }
         starting.retain_mut(|one| {
             let pod = pods.iter().find(|pod| pod.uid == one.uid && !pod.ending);
-            one.unschedulable |= pod.is_some_and(|pod| pod.unschedulable);
+            one.unschedulable |= pod.is_some_and(|pod| pod.unschedulable.is_some());
             let cause = if one.unschedulable { Cause::Unschedulable } else { Cause::NeverReady };
             match pod.map(|pod| pod.ready_since) {
                 Some(Some(_)) if one.unschedulable => starts.excluded.add(cause, 1),
@@ -180,7 +181,7 @@ mod tests {
             uid: uid.to_owned(),
             created: at(created),
             ready_since: ready.map(at),
-            unschedulable: false,
+            unschedulable: None,
             ending: false,
         }
     }
@@ -199,8 +200,7 @@ mod tests {
         }
 
         fn look(&mut self, now: i64, asked: u32, written: Option<i64>, rollout: bool, pods: &[PodSeen]) {
-            let look =
-                Look { now: at(now), asked: Replicas::new(asked), written: written.map(at), rollout };
+            let look = Look { now: at(now), asked: Replicas::new(asked), written: written.map(at), rollout };
             self.startings.notice(look, &mut self.starts);
             self.startings.follow(at(now), pods, &mut self.starts);
         }
@@ -241,7 +241,7 @@ mod tests {
         let mut world = World::new();
         world.look(15, 6, Some(0), false, &[pod("a", 1, None), pod("b", 1, None), pod("c", 1, None)]);
         // One is gone, one finds no node and then does, one never was made, one never ends.
-        let stuck = PodSeen { unschedulable: true, ..pod("b", 1, None) };
+        let stuck = PodSeen { unschedulable: Some(at(2)), ..pod("b", 1, None) };
         world.look(70, 6, None, false, &[stuck, pod("c", 1, None)]);
         world.look(300, 6, None, false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
         world.look(1230, 6, None, false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
