@@ -170,6 +170,7 @@ impl Jump {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Excluded;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -195,11 +196,11 @@ mod tests {
         /// Two replicas stand.
         fn new() -> Self {
             let mut world = Self { startings: Startings::default(), starts: Starts::default() };
-            world.look(0, 2, None, false, &[]);
+            world.look(0, (2, None), false, &[]);
             world
         }
 
-        fn look(&mut self, now: i64, asked: u32, written: Option<i64>, rollout: bool, pods: &[PodSeen]) {
+        fn look(&mut self, now: i64, (asked, written): (u32, Option<i64>), rollout: bool, pods: &[PodSeen]) {
             let look = Look { now: at(now), asked: Replicas::new(asked), written: written.map(at), rollout };
             self.startings.notice(look, &mut self.starts);
             self.startings.follow(at(now), pods, &mut self.starts);
@@ -219,32 +220,32 @@ mod tests {
     fn a_start_counts_from_our_write_to_ready_however_late_it_is_looked_at() {
         let mut world = World::new();
         let old = pod("old", -500, Some(-400));
-        world.look(15, 4, Some(1), false, std::slice::from_ref(&old));
+        world.look(15, (4, Some(1)), false, std::slice::from_ref(&old));
         assert!(world.startings.are_under_way());
         let pods = [old, pod("a", 2, Some(41)), pod("b", 2, Some(47))];
-        world.look(120, 4, None, false, &pods);
+        world.look(120, (4, None), false, &pods);
         assert_eq!(world.measured(), serde_json::json!([[40, 2], [46, 2]]));
         assert!(!world.startings.are_under_way());
-        world.look(135, 4, None, false, &pods);
+        world.look(135, (4, None), false, &pods);
         assert_eq!(world.n_measured(), 2, "counted once");
     }
 
     #[test]
     fn a_scale_up_of_somebody_else_counts_from_the_pods_own_beginning() {
         let mut world = World::new();
-        world.look(15, 3, None, false, &[pod("a", 9, Some(59))]);
+        world.look(15, (3, None), false, &[pod("a", 9, Some(59))]);
         assert_eq!(world.measured(), serde_json::json!([[50, 1]]));
     }
 
     #[test]
     fn pods_that_fail_are_excluded_by_cause_and_never_measured() {
         let mut world = World::new();
-        world.look(15, 6, Some(0), false, &[pod("a", 1, None), pod("b", 1, None), pod("c", 1, None)]);
+        world.look(15, (6, Some(0)), false, &[pod("a", 1, None), pod("b", 1, None), pod("c", 1, None)]);
         // One is gone, one finds no node and then does, one never was made, one never ends.
         let stuck = PodSeen { unschedulable: Some(at(2)), ..pod("b", 1, None) };
-        world.look(70, 6, None, false, &[stuck, pod("c", 1, None)]);
-        world.look(300, 6, None, false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
-        world.look(1230, 6, None, false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
+        world.look(70, (6, None), false, &[stuck, pod("c", 1, None)]);
+        world.look(300, (6, None), false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
+        world.look(1230, (6, None), false, &[pod("b", 1, Some(290)), pod("c", 1, None)]);
         let Excluded { never_ready, unschedulable, not_created, rollout } = world.starts.excluded;
         assert_eq!([never_ready, unschedulable, not_created, rollout], [2, 1, 1, 0]);
         assert_eq!(world.n_measured(), 0);
@@ -254,18 +255,18 @@ mod tests {
     #[test]
     fn a_rollout_gives_no_samples() {
         let mut world = World::new();
-        world.look(15, 4, Some(1), false, &[pod("a", 2, None)]);
-        world.look(30, 4, None, true, &[pod("a", 2, Some(29))]);
-        world.look(45, 9, Some(31), true, &[pod("a", 2, Some(29)), pod("b", 32, Some(44))]);
-        world.look(60, 9, None, false, &[pod("a", 2, Some(29)), pod("b", 32, Some(44))]);
+        world.look(15, (4, Some(1)), false, &[pod("a", 2, None)]);
+        world.look(30, (4, None), true, &[pod("a", 2, Some(29))]);
+        world.look(45, (9, Some(31)), true, &[pod("a", 2, Some(29)), pod("b", 32, Some(44))]);
+        world.look(60, (9, None), false, &[pod("a", 2, Some(29)), pod("b", 32, Some(44))]);
         assert_eq!((world.n_measured(), world.starts.excluded.rollout), (0, 7));
     }
 
     #[test]
     fn a_scale_up_that_is_taken_back_counts_for_nothing() {
         let mut world = World::new();
-        world.look(15, 4, Some(1), false, &[pod("a", 2, None)]);
-        world.look(30, 2, None, false, &[]);
+        world.look(15, (4, Some(1)), false, &[pod("a", 2, None)]);
+        world.look(30, (2, None), false, &[]);
         assert!(!world.startings.are_under_way() && world.starts.is_empty());
     }
 
@@ -273,10 +274,8 @@ mod tests {
     fn pods_that_served_before_are_nobodys_start() {
         let mut world = World::new();
         // Replaced by its controller shortly before the scale-up, in the same tick.
-        world.look(15, 3, Some(14), false, &[pod("a", 13, Some(14)), pod("b", 15, None)]);
-        world.look(60, 3, None, false, &[pod("a", 13, Some(14)), pod("b", 15, Some(55))]);
+        world.look(15, (3, Some(14)), false, &[pod("a", 13, Some(14)), pod("b", 15, None)]);
+        world.look(60, (3, None), false, &[pod("a", 13, Some(14)), pod("b", 15, Some(55))]);
         assert_eq!(world.measured(), serde_json::json!([[41, 1]]));
     }
-
-    use super::super::Excluded;
 }

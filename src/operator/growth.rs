@@ -4,7 +4,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::context::Context;
-use super::obstacles::Obstacles;
+use super::obstacles::{self, Obstacles};
 use super::pods::PodWatch;
 use crate::api::{LeadClassStatus, LeadExcludedStatus, LeadStatus};
 use crate::decide::Reading;
@@ -84,9 +84,10 @@ impl Growth {
     }
 
     /// What stood in the way of growth at the last look.
-    pub fn obstacles(&self, now: Timestamp) -> Obstacles {
+    pub fn obstacles(&self, ctx: &Context, namespace: &str, now: Timestamp) -> Obstacles {
         let missing = self.missing_since.is_some_and(|since| now.since(since) >= MADE_WITHIN);
-        Obstacles { stuck: self.stuck, missing, ..Obstacles::default() }
+        let (quotas, quotas_unread) = obstacles::quotas(ctx, namespace);
+        Obstacles { stuck: self.stuck, missing, quotas, quotas_unread }
     }
 
     /// Remembers a write of ours, so that a start counts from it.

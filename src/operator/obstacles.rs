@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
+use kube::runtime::reflector::Store;
 use serde_json::Value;
 
 use super::context::Context;
@@ -27,20 +28,6 @@ pub struct Obstacles {
 }
 
 impl Obstacles {
-    /// The quotas of a namespace as the watch caches have them.
-    pub fn look_up(&mut self, ctx: &Context, namespace: &str) {
-        let read = |store: &kube::runtime::reflector::Store<ResourceQuota>| {
-            store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
-        };
-        self.quotas_unread = !ctx.quotas.iter().all(read);
-        self.quotas = ctx
-            .quotas
-            .iter()
-            .flat_map(kube::runtime::reflector::Store::state)
-            .filter(|quota| quota.namespace().as_deref() == Some(namespace))
-            .collect();
-    }
-
     /// The tightest of all, and its sentence. `exist` are the pods there are, `workload` is the object with the
     /// template of more.
     pub fn tightest(&self, asked: Replicas, exist: Replicas, workload: &Value) -> Option<(Most, String)> {
@@ -65,6 +52,16 @@ impl Obstacles {
         }
         found.into_iter().min_by_key(|(most, _)| most.replicas)
     }
+}
+
+/// The quotas of a namespace as the watch caches have them, and whether they could not be read.
+pub fn quotas(ctx: &Context, namespace: &str) -> (Vec<Arc<ResourceQuota>>, bool) {
+    let is_read = |store: &Store<ResourceQuota>| {
+        store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
+    };
+    let all = ctx.quotas.iter().flat_map(Store::state);
+    let own = all.filter(|quota| quota.namespace().as_deref() == Some(namespace)).collect();
+    (own, !ctx.quotas.iter().all(is_read))
 }
 
 /// Pods of the workload for which a quota has room, and its sentence; `None` where it counts nothing of a pod. A quota

@@ -150,8 +150,7 @@ impl Worker {
         let Gathered { readings, notes } = self.gather(plan, now).await;
         self.growth.note_ages(&readings, now);
         let lead = self.lead(plan, object);
-        let mut obstacles = self.growth.obstacles(now);
-        obstacles.look_up(&ctx, &self.namespace);
+        let obstacles = self.growth.obstacles(&ctx, &self.namespace, now);
         let around = Surroundings {
             unable: self.unable.clone(),
             conflict: None,
@@ -207,9 +206,7 @@ impl Worker {
         if let Some(workload) = acts.workload.take() {
             self.growth.follow(&ctx, &self.namespace, &workload, now);
         }
-        if let (Some(to), Outcome::Acted { .. }) =
-            (decided.as_ref().and_then(|(decision, ..)| decision.write), &outcome)
-        {
+        if let Outcome::Acted { to, .. } = outcome {
             self.growth.note_write(now, to);
         }
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
