@@ -19,9 +19,9 @@ const QUERY: &str = "sum(rate(http_requests_total{namespace=\"shop\", app=\"chec
 const WAVE: Span = Span::from_minutes(10);
 
 /// Five replicas at 70 % of 120, then twenty, and so on.
-fn waves(at: Timestamp) -> Option<f64> {
+fn waves(at: Timestamp) -> f64 {
     let n = at.since(START).millis() / WAVE.millis();
-    Some(if n.is_multiple_of(2) { 410.0 } else { 1640.0 })
+    if n.is_multiple_of(2) { 410.0 } else { 1640.0 }
 }
 
 /// The manifest of an example, with fields of its spec changed.
@@ -35,9 +35,9 @@ fn example(name: &str, edit: &Value) -> Value {
 }
 
 /// A shop whose pods need `start_up`, with the autoscaler `object`.
-async fn shop(start_up: StartUp, object: &Value, demand: fn(Timestamp) -> Option<f64>) -> World {
+async fn shop(start_up: StartUp, object: &Value, demand: fn(Timestamp) -> f64) -> World {
     let world = World::starting_at(START, 7).unwrap();
-    world.prometheus.script(QUERY, Step::MINUTE, Arc::new(demand)).unwrap();
+    world.prometheus.script(QUERY, Step::MINUTE, Arc::new(move |at| Some(demand(at)))).unwrap();
     world.add_namespace("shop").unwrap();
     world.start_controllers(start_up, BTreeMap::new());
     world.server.create(&json!({
@@ -176,8 +176,8 @@ fn condition(world: &World, kind: &str) -> (String, String, String) {
 }
 
 /// Twenty replicas are wanted from ten minutes on.
-fn rise(at: Timestamp) -> Option<f64> {
-    Some(if at.since(START) < WAVE { 410.0 } else { 1640.0 })
+fn rise(at: Timestamp) -> f64 {
+    if at.since(START) < WAVE { 410.0 } else { 1640.0 }
 }
 
 const QUICK: StartUp = StartUp { median: Span::from_seconds(20), spread: 0.0 };
@@ -243,8 +243,8 @@ async fn pods_without_a_node_stop_growth_after_a_while_and_count_for_no_lead() {
 }
 
 /// Twenty replicas are wanted for ten minutes, five from then on.
-fn fall(at: Timestamp) -> Option<f64> {
-    Some(if at.since(START) < WAVE { 1640.0 } else { 410.0 })
+fn fall(at: Timestamp) -> f64 {
+    if at.since(START) < WAVE { 1640.0 } else { 410.0 }
 }
 
 #[tokio::test(start_paused = true)]
