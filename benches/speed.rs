@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use foresail::calendar::TimeZone;
-use foresail::decide::{BreakGlass, MetricObservation, Reading};
+use foresail::decide::{BreakGlass, Growth, MetricObservation, Reading};
 use foresail::engine::{Memory, Observation, tick};
 use foresail::forecast::{
     ForecastConfig, Forecaster, GlobalModel, QuantileForecast, Quantiles, TrustQuestion,
@@ -163,6 +163,7 @@ fn deciding() -> Line {
         rival: false,
         events: &[],
         break_glass: BreakGlass::NONE,
+        growth: Growth::default(),
         metrics: &metrics,
     };
     let policy = policy();

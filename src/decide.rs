@@ -9,6 +9,7 @@ pub mod cooldown;
 pub mod events;
 pub mod evidence;
 pub mod floors;
+pub mod growth;
 pub mod guards;
 pub mod predictive;
 pub mod rate;
@@ -21,6 +22,7 @@ pub mod trail;
 
 pub use events::Unapplied;
 pub use evidence::{Absence, EvidenceMemory, Judged, MetricObservation, Reading, Standing};
+pub use growth::{Growth, Most, Obstacle};
 pub use guards::{Boost, BreakGlass};
 pub use track::{HumanFloor, Sustain, Track};
 pub use trail::{Fact, ModeFact, Stage, StageRecord};
@@ -45,6 +47,8 @@ pub struct Situation<'a> {
     pub metrics: &'a [MetricObservation<'a>],
     /// What somebody ordered for a while, outside the spec.
     pub break_glass: BreakGlass,
+    /// What the cluster allows.
+    pub growth: Growth,
 }
 
 /// A decision and how it came about.
@@ -66,6 +70,8 @@ pub struct Decision {
     pub present_need: Replicas,
     /// Replicas withheld by the spend limit.
     pub withheld: Replicas,
+    /// What is in the way of growth that was withheld, if so.
+    pub blocked: Option<Most>,
     /// Why an announced event gets less than it asks for, if so.
     pub unapplied: Option<Unapplied>,
     /// What was made of each metric's reading.
@@ -140,7 +146,7 @@ pub fn decide(
     evidence: &mut Vec<EvidenceMemory>,
     track: &mut Track,
 ) -> Decision {
-    let Situation { now, asked, ready, break_glass, .. } = *situation;
+    let Situation { now, asked, ready, break_glass, growth, .. } = *situation;
     let mut trail = Trail { stages: Vec::with_capacity(14), proposal: asked };
     let events = events::Events::near(policy, situation);
     let stated = policy.bounds;
@@ -160,9 +166,12 @@ pub fn decide(
     let boost = break_glass.boost_at(now);
     let (floored, asked_for, fact) =
         floors::apply(policy, combined, &pairs, (&wish, cap), ((track.human, boost), now));
+    let (possible, blocked) = growth::apply(asked, floored, &growth);
+    let fact = blocked.map_or(fact, |most| floors::Fact::Blocked(most, floored));
+    let (floored, asked_for) = (possible, asked_for.min(possible));
     trail.note(Stage::Floors, floored, Fact::Floors(fact));
 
-    let (thawed, fact) = guards::apply(asked, floored, &break_glass, now);
+    let (thawed, fact) = guards::apply(asked, floored, (&break_glass, growth.rollout), now);
     trail.note(Stage::Guards, thawed, Fact::Guards(fact));
 
     let predicted = answers.predicted.map(|predicted| predicted.wants(asked));
@@ -206,6 +215,7 @@ pub fn decide(
         predicted,
         present_need,
         withheld,
+        blocked,
         unapplied: None,
         judged,
         stages,

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Window;
 use crate::decide::{
-    self, BreakGlass, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
+    self, BreakGlass, Decision, Fact, Growth, MetricObservation, ModeFact, Situation, Stage, StageRecord,
+    Track,
 };
 use crate::policy::{Actuation, Mode, Pause, Policy};
 use crate::units::{ReplicaBounds, Replicas, Timestamp};
@@ -37,6 +38,8 @@ pub struct Observation<'a> {
     pub events: &'a [Window],
     /// What somebody ordered for a while, outside the spec.
     pub break_glass: BreakGlass,
+    /// What the cluster allows.
+    pub growth: Growth,
     /// One for each metric of the policy, in its order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -68,13 +71,13 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
     }
-    let Observation { now, asked, ready, events, metrics, break_glass, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, growth, .. } = *observation;
     // What the shadow came to is what the mode was earned by; it stays to be looked at.
     memory.account = memory.shadow.take().map(|shadow| shadow.account).or(memory.account);
     let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
     resolve_intent(&mut memory, &mut track, asked);
     track.notice_foreign_write(now, asked);
-    let situation = Situation { now, asked, ready, events, metrics, break_glass };
+    let situation = Situation { now, asked, ready, events, metrics, break_glass, growth };
     let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
     let conflict = observation.rival || track.in_conflict();
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
@@ -145,7 +148,7 @@ fn note_mode(decision: &mut Decision, fact: ModeFact) {
 
 /// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
 fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
-    let Observation { now, asked, ready, events, metrics, break_glass, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, growth, .. } = *observation;
     memory.track = None;
     memory.intent = None;
     memory.pause_entered = None;
@@ -154,7 +157,8 @@ fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memor
     let stood = Stood { asked: asked.max(beside), beside, ready };
     let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready, stood));
     shadow.advance(now);
-    let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, events, metrics, break_glass };
+    let (shadowed, serving) = (shadow.asked, shadow.ready);
+    let situation = Situation { now, asked: shadowed, ready: serving, events, metrics, break_glass, growth };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
     shadow.account(stood, &decision);

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::calendar::rfc3339;
 use crate::engine::{Memory, Observation, Tick};
+use crate::measure::Measured;
 use crate::policy::Policy;
 use crate::units::{Replicas, Timestamp};
 
@@ -110,9 +111,10 @@ impl Record {
             outcome: String::new(),
             policy: policy.clone(),
             observation: Seen::of(policy, observation),
-            memory: memory.clone(),
+            // No decision looks at what is measured.
+            memory: Memory { measured: Measured::default(), ..memory.clone() },
             decision: Told::of(policy, &tick.decision),
-            after: tick.memory.clone(),
+            after: Memory { measured: Measured::default(), ..tick.memory.clone() },
             since: Vec::new(),
             spec: Value::Null,
         }

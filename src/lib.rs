@@ -22,6 +22,7 @@
 //! | [`series`] | a regular grid with typed gaps, robust statistics |
 //! | [`forecast`] | experts, their combination, calibration, trust |
 //! | [`policy`] | the validated form of the custom resources |
+//! | [`measure`] | what a workload shows of itself: its lead |
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
 //! | [`journal`] | the decision log: what a decision was made of, and the decision derived again |
@@ -42,6 +43,7 @@ pub mod edge;
 pub mod engine;
 pub mod forecast;
 pub mod journal;
+pub mod measure;
 #[cfg(feature = "operator")]
 pub mod metrics;
 #[cfg(feature = "operator")]

@@ -11,6 +11,8 @@
 //! | [`acts`], [`worker`] | one tick of one autoscaler: gather, tick, effect |
 //! | [`signal`] | one metric: its reading and its forecaster |
 //! | [`announced`] | calendars as windows |
+//! | [`growth`], [`pods`] | starts of pods, the measured lead |
+//! | [`obstacles`] | growth that cannot happen |
 //! | [`fleet`] | a task for each autoscaler |
 //! | [`floors`] | the finalizer that gives an HPA its own minimum back |
 //! | [`restore`] | all of them at once, before the operator is removed |
@@ -28,9 +30,12 @@ pub mod context;
 pub(crate) mod fake;
 pub mod fleet;
 pub mod floors;
+pub mod growth;
 pub mod health;
 pub mod lease;
+pub mod obstacles;
 pub mod pace;
+mod pods;
 pub mod protocol;
 pub mod recorder;
 pub mod report;
@@ -115,6 +120,7 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         pool: Arc::new(pool),
         autoscalers: watching.autoscalers,
         calendars: watching.calendars,
+        quotas: watching.quotas,
         sources: watching.sources,
         metrics: Arc::new(metrics),
         events: sink,

@@ -21,7 +21,7 @@ pub struct Policy {
     pub bounds: ReplicaBounds,
     /// One to eight signals of demand; the largest need wins.
     pub metrics: Vec<MetricRule>,
-    /// From asking for a replica to it serving.
+    /// From asking for a replica to it serving: as stated, or as the operator has measured it.
     pub lead: Span,
     /// Grid of the demand series.
     pub step: Step,

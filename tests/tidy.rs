@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order: a module may import only from rows above its own (and itself).
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "units",
     "calendar",
     "series",
     "forecast",
     "policy",
+    "measure",
     "decide",
     "engine",
     "journal",

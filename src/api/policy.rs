@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::schema;
 use super::v1alpha1 as wire;
 use super::{FieldError, crd, presets, zone_exists};
+use crate::measure::Lead;
 use crate::metrics::promql;
 use crate::policy::{
     Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, Pause, PerDirection, Policy, RateAmount,
@@ -149,7 +150,10 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
     let bounds =
         errors.take("spec.minReplicas", bounds, problem, "keep 1 <= minReplicas <= maxReplicas <= 10000");
     let metrics = metrics.iter().enumerate().map(|(i, metric)| metric_rule(metric, i, errors)).collect();
-    let lead = errors.span("spec.forecast.leadTime", &forecast.lead_time);
+    let lead = forecast
+        .lead_time
+        .as_ref()
+        .map_or(Lead::UNTIL_MEASURED, |stated| errors.span("spec.forecast.leadTime", stated));
     let step = step(forecast, errors);
     let objective = objective_rule(objective, errors);
     Some(Policy {

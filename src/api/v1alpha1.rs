@@ -35,7 +35,7 @@ pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,
 };
 pub use status::{
-    DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, LastChangeStatus, NextPeakStatus,
-    ObjectiveStatus, PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus,
-    limits,
+    DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, LastChangeStatus, LeadClassStatus,
+    LeadExcludedStatus, LeadStatus, NextPeakStatus, ObjectiveStatus, PredictiveAutoscalerStatus,
+    ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };

@@ -59,7 +59,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     to: Option<Timestamp>,
 
-    /// From asking for a replica to it serving, instead of forecast.leadTime.
+    /// From asking for a replica to it serving, instead of forecast.leadTime or the 2m that count without one.
     #[arg(long, value_name = "DURATION")]
     lead: Option<String>,
 
@@ -135,7 +135,8 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     };
     let window = Window { from, to, factor: traffic.unwrap_or(1.0) };
     let history = known(&autoscaler, source, window)?;
-    let notes = notes(&autoscaler.policy, &history);
+    let mut notes = notes(&autoscaler.policy, &history);
+    notes.extend(autoscaler.assumed_lead());
     let scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
     let outcome = simulate(&scenario);
     let verdicts: Vec<Verdict> = gate.iter().map(|gate| gate.judge(&outcome)).collect::<Result<_, _>>()?;

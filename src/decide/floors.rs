@@ -1,10 +1,11 @@
 //! Stage 6: what the proposal may not go under: the fallback, announced events, a human's scale-up, a boost,
-//! `minReplicas`; and what it may not exceed while an event caps it.
+//! `minReplicas`; and what it may not exceed while an event caps it or the cluster has no room.
 
 use std::fmt;
 
 use super::events::{self, Wish};
 use super::evidence::{Judged, MetricObservation};
+use super::growth::Most;
 use super::guards::Boost;
 use super::track::HumanFloor;
 use crate::policy::Policy;
@@ -29,6 +30,8 @@ pub enum Fact {
     Boost(Replicas, Span),
     /// `minReplicas`.
     Min(Replicas),
+    /// There can be no more, and so many were wanted.
+    Blocked(Most, Replicas),
 }
 
 impl Fact {
@@ -42,7 +45,8 @@ impl Fact {
             | Self::SameHours(n, _)
             | Self::Human(n, _)
             | Self::Boost(n, _)
-            | Self::Min(n) => n,
+            | Self::Min(n)
+            | Self::Blocked(Most { replicas: n, .. }, _) => n,
         }
     }
 }
@@ -137,6 +141,9 @@ impl fmt::Display for Fact {
             }
             Self::Boost(n, left) => write!(f, "boosted to at least {n} for another {}s", left.seconds()),
             Self::Min(n) => write!(f, "minReplicas is {n}"),
+            Self::Blocked(Most { replicas, why }, wanted) => {
+                write!(f, "{wanted} are wanted and there can be {replicas}: {why}")
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stage 7, first part: what somebody froze for a while, outside the spec.
+//! Stage 7, first part: what somebody froze for a while, outside the spec, and what a rollout holds.
 //!
 //! A freeze holds what stands; it withholds no growth unless that was ordered too, and it ends by itself.
 
@@ -67,10 +67,23 @@ pub enum Fact {
         /// How long yet.
         left: Span,
     },
+    /// Pods are being replaced: a decrease waits for the end of it, since neither what is ready nor what is served
+    /// meanwhile says what will be.
+    Rollout {
+        /// What was proposed.
+        wanted: Replicas,
+        /// What stays.
+        held: Replicas,
+    },
 }
 
 /// The proposal as far as it is not frozen.
-pub fn apply(asked: Replicas, proposal: Replicas, orders: &BreakGlass, now: Timestamp) -> (Replicas, Fact) {
+pub fn apply(
+    asked: Replicas,
+    proposal: Replicas,
+    (orders, rollout): (&BreakGlass, bool),
+    now: Timestamp,
+) -> (Replicas, Fact) {
     let left = |until: Option<Timestamp>| until.filter(|&until| now < until).map(|until| until.since(now));
     let (down, up) = (left(orders.no_scale_down), left(orders.no_scale_up));
     if let Some(left) = up
@@ -84,6 +97,9 @@ pub fn apply(asked: Replicas, proposal: Replicas, orders: &BreakGlass, now: Time
         && proposal < stands
     {
         return (stands, Fact::NoScaleDown { wanted: proposal, held: stands, left });
+    }
+    if rollout && proposal < asked {
+        return (asked, Fact::Rollout { wanted: proposal, held: asked });
     }
     (proposal, down.max(up).map_or(Fact::Free, Fact::Idle))
 }
@@ -100,6 +116,9 @@ impl fmt::Display for Fact {
                 "frozen, no scale-down for another {}s: {held} stay instead of {wanted}",
                 left.seconds()
             ),
+            Self::Rollout { wanted, held } => {
+                write!(f, "a rollout is under way: {held} stay instead of {wanted} until it has ended")
+            }
             Self::NoScaleUp { wanted, held, left } => write!(
                 f,
                 "frozen, no scale-up for another {}s: {held} stay instead of {wanted}",

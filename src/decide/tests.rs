@@ -90,7 +90,8 @@ pub(crate) fn situation<'a>(
     asked: Replicas,
     metrics: &'a [MetricObservation<'a>],
 ) -> Situation<'a> {
-    Situation { now, asked, ready: asked, events: &[], break_glass: BreakGlass::NONE, metrics }
+    let (break_glass, growth) = (BreakGlass::NONE, Growth::default());
+    Situation { now, asked, ready: asked, events: &[], break_glass, growth, metrics }
 }
 
 fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::shadow::{Account, Shadow};
 use crate::decide::{EvidenceMemory, Track};
 use crate::forecast::TrustState;
+use crate::measure::Measured;
 use crate::units::{Replicas, Timestamp};
 
 /// The version of the stored form; another one is read as no memory at all (I33).
@@ -43,6 +44,9 @@ pub struct Memory {
     /// What the shadow of the last DryRun came to, in the modes that write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// What is measured of the workload; no decision looks at it, what follows from it is in the policy.
+    #[serde(skip_serializing_if = "Measured::is_empty")]
+    pub measured: Measured,
 }
 
 /// A write that was about to be made: the crash record.
@@ -71,6 +75,7 @@ impl Default for Memory {
             track: None,
             shadow: None,
             account: None,
+            measured: Measured::default(),
         }
     }
 }

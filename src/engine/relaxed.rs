@@ -4,7 +4,7 @@
 //! as it was; each demand is one at which [`tick`] was asked and gave the other answer.
 
 use super::{Memory, Observation, Tick, tick};
-use crate::decide::{BreakGlass, MetricObservation, Reading, Stage, Track};
+use crate::decide::{BreakGlass, Growth, MetricObservation, Reading, Stage, Track};
 use crate::policy::{
     Actuation, PerDirection, Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy, SpendRule,
 };
@@ -41,6 +41,10 @@ pub enum Relaxed {
     Boost,
     /// No freeze.
     Freeze,
+    /// The cluster has room for any growth.
+    Blocked,
+    /// No rollout is under way.
+    Rollout,
     /// The forecast of 30 minutes ago holds nothing.
     Expected,
     /// Every forecast is trusted.
@@ -55,14 +59,16 @@ pub enum Relaxed {
 
 impl Relaxed {
     /// All of them, in the order of the stages.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Trusted,
         Self::Untrusted,
         Self::Expected,
         Self::Events,
         Self::Human,
         Self::Boost,
+        Self::Blocked,
         Self::Freeze,
+        Self::Rollout,
         Self::Threshold,
         Self::Stabilise,
         Self::Rate,
@@ -87,6 +93,8 @@ impl Relaxed {
             Self::Events => "without announced events",
             Self::Boost => "without the boost",
             Self::Freeze => "without the freeze",
+            Self::Blocked => "if the cluster had room for more",
+            Self::Rollout => "without the rollout",
             Self::Human => "had nobody scaled up by hand",
             Self::Expected => "without what the forecast of 30 minutes ago expected",
             Self::Trusted => "if the forecast were trusted",
@@ -160,6 +168,8 @@ fn without(relaxed: Relaxed, policy: &Policy, observation: &Observation<'_>, mem
             }
         }
         Relaxed::Events => observation.events = &[],
+        Relaxed::Blocked => observation.growth = Growth { most: None, ..observation.growth },
+        Relaxed::Rollout => observation.growth.rollout = false,
         Relaxed::Boost => observation.break_glass.boost = None,
         Relaxed::Freeze => {
             observation.break_glass = BreakGlass { boost: observation.break_glass.boost, ..BreakGlass::NONE };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::tests::{at, policy, replicas, seen, sure, value};
-use crate::decide::{Absence, Reading};
+use crate::decide::{Absence, Most, Obstacle, Reading};
 use crate::forecast::{QuantileForecast, Quantiles};
 use crate::policy::{Fallback, PerDirection, RateAmount, RatePolicy, SelectPolicy, SpendRule};
 use crate::units::{Money, PricePerReplicaHour, Share, Span, Step};
@@ -20,6 +20,7 @@ pub(crate) fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservat
         rival: false,
         events: &[],
         break_glass: BreakGlass::NONE,
+        growth: Growth::default(),
         metrics,
     }
 }
@@ -52,6 +53,38 @@ fn a_write_counts_only_when_it_landed() {
     let track = lost.memory.track.unwrap();
     assert_eq!((track.last_up, track.foreign.len()), (None, 0));
     assert_eq!(lost.decision.write, Some(replicas(20)), "decided afresh");
+}
+
+#[test]
+fn growth_stops_where_the_cluster_has_no_room_and_is_asked_for_once_it_has() {
+    let mut policy = policy();
+    policy.behavior.down.window = Span::ZERO;
+    let most = Some(Most { replicas: replicas(12), why: Obstacle::Quota });
+    let blocked = Growth { rollout: false, most };
+    let wanted = |asked: u32, growth: Growth, policy: &Policy| {
+        let metrics = [seen(value(1400.0, 0), None)];
+        let observation = Observation { growth, ..observe(0, asked, &metrics) };
+        let decision = tick(policy, &observation, &Memory::default()).decision;
+        (decision.desired.get(), decision.blocked)
+    };
+    assert_eq!(wanted(10, blocked, &policy), (12, most));
+    assert_eq!(wanted(15, blocked, &policy), (15, most), "what was asked for stays asked for");
+    assert_eq!(wanted(10, Growth::default(), &policy), (20, None));
+    assert_eq!(wanted(30, blocked, &policy), (20, None), "a decrease is none of it");
+    policy.bounds = ReplicaBounds::new(replicas(14), replicas(100)).unwrap();
+    assert_eq!(wanted(10, blocked, &policy), (14, most), "minReplicas stands");
+}
+
+#[test]
+fn a_rollout_holds_decreases_and_no_raise() {
+    let mut policy = policy();
+    policy.behavior.down.window = Span::ZERO;
+    let growth = Growth { rollout: true, most: None };
+    for (x, asked, desired) in [(700.0, 30, 30), (2100.0, 10, 30)] {
+        let metrics = [seen(value(x, 0), None)];
+        let observation = Observation { growth, ..observe(0, asked, &metrics) };
+        assert_eq!(tick(&policy, &observation, &Memory::default()).decision.desired, replicas(desired));
+    }
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Told {
             judged,
             stages,
             write,
+            blocked: _,
             unapplied: _,
         } = decision;
         let stages = stages.iter().map(|record| ToldStage {

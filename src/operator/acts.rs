@@ -10,12 +10,14 @@ use super::actuate::hpa::{Floor, floor_among};
 use super::actuate::rivals::{Rival, foreign_writer};
 use super::actuate::scale::{Scaled, Written};
 use super::actuate::{Error as TargetError, ScaleTarget, Targets};
+use super::growth::{Workload, is_rolling_out};
+use super::obstacles::Obstacles;
 use super::protocol::{Acts, Decided, Read, Recorded};
 use super::recorder::Recorder;
 use super::signal::{Known, Signal};
 use super::status;
 use crate::api::{FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus, annotations};
-use crate::decide::{BreakGlass, Decision, MetricObservation, Reading};
+use crate::decide::{BreakGlass, Decision, Growth, MetricObservation, Reading};
 use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::engine::{self, Memory, Observation};
 use crate::journal::{Glance, Owner, Record};
@@ -32,6 +34,10 @@ struct Target {
     writer: Option<String>,
     /// What an HPA above the floor asks the workload for; zero where there is none.
     standing: Replicas,
+    /// The workload itself, whatever is moved.
+    workload: Workload,
+    /// What the cluster allows, and its sentence.
+    growth: (Growth, String),
 }
 
 /// What one round read: the target and the autoscaler.
@@ -103,6 +109,14 @@ pub struct TickActs<'a> {
     pub forecast: Option<crate::api::ForecastStatus>,
     /// The last decision, for metrics and Events.
     pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
+    /// What stands in the way of growth.
+    pub obstacles: Obstacles,
+    /// The lead part of the status.
+    pub lead: crate::api::LeadStatus,
+    /// What is measured of the workload, for the memory.
+    pub measured: crate::measure::Measured,
+    /// The workload as it was read in the last round.
+    pub workload: Option<Workload>,
     /// What was logged before.
     pub recorder: &'a Recorder,
     /// Whether decisions are logged at all.
@@ -119,12 +133,18 @@ impl TickActs<'_> {
         let ready =
             Replicas::new(self.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
         let writer = foreign_writer(&object.metadata);
+        let rollout = is_rolling_out(&object);
+        let (exist, selector) = (scaled.status_replicas, scaled.selector.clone());
+        let workload = Workload { asked: scaled.asked, ready, exist, selector, rollout };
+        let tightest = self.obstacles.tightest(workload.asked, exist, &object.data);
+        let (most, told) = tightest.map_or_else(Default::default, |(most, told)| (Some(most), told));
+        let growth = (Growth { rollout, most }, told);
         if self.policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
             let floor = floor_among(&rivals)?;
             let (asked, version) = (floor.asked, floor.resource_version.clone());
             let standing = scaled.asked;
             let (floor, rival, writer) = (Some(floor), None, None);
-            return Ok(Target { asked, ready, version, floor, rival, writer, standing });
+            return Ok(Target { asked, ready, version, floor, rival, writer, standing, workload, growth });
         }
         let rival = rivals.first().map(|rival| {
             format!(
@@ -134,7 +154,7 @@ impl TickActs<'_> {
         });
         let Scaled { asked, resource_version: version, .. } = scaled;
         let standing = Replicas::ZERO;
-        Ok(Target { asked, ready, version, floor: None, rival, writer, standing })
+        Ok(Target { asked, ready, version, floor: None, rival, writer, standing, workload, growth })
     }
 
     fn stored_memory(&self, object: &PredictiveAutoscaler, asked: Replicas) -> Memory {
@@ -162,6 +182,7 @@ impl Acts for TickActs<'_> {
         let object = within(READ_DEADLINE, self.api.get(self.name)).await.map_err(ReadError::Autoscaler)?;
         let mut target = self.read_target().await?;
         target.rival = self.older.clone().or(target.rival);
+        self.workload = Some(target.workload.clone());
         let stored_epoch = self.stored_memory(&object, target.asked).epoch;
         let (ordered, ignored) =
             object.metadata.annotations.as_ref().map(annotations::break_glass).unwrap_or_default();
@@ -184,6 +205,7 @@ impl Acts for TickActs<'_> {
             rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
             events: self.events,
             break_glass: seen.break_glass,
+            growth: seen.target.growth.0,
             metrics: &metrics,
         };
         let tick = engine::tick(self.policy, &observation, &memory);
@@ -193,6 +215,7 @@ impl Acts for TickActs<'_> {
         let engine::Tick { decision, mut memory } = tick;
         memory.epoch = epoch;
         memory.trust.clone_from(&self.trust);
+        memory.measured.clone_from(&self.measured);
         let old = seen.object.status.clone().unwrap_or_default();
         let new = self.status(seen, &decision, &memory, &old);
         let record = decision.write.is_some() || status::worth_writing(&old, &new, self.now);
@@ -267,6 +290,9 @@ impl TickActs<'_> {
             })
         });
         around.ignored.clone_from(&seen.ignored);
+        let (Growth { rollout: _, most }, told) = &seen.target.growth;
+        around.most = most.map(|most| (most, seen.target.workload.asked, told.clone()));
+        around.quotas_unread = self.obstacles.quotas_unread;
         let generation = seen.object.metadata.generation;
         let claims = status::claims(self.policy, decision, &around);
         let mut new = status::of_decision(self.policy, decision, memory, old);
@@ -274,6 +300,7 @@ impl TickActs<'_> {
         new.conditions = status::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);
         new.objective = Some(self.objective.clone());
+        new.lead = Some(self.lead.clone());
         new
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 
@@ -45,6 +46,8 @@ pub struct Context {
     pub autoscalers: Vec<Store<PredictiveAutoscaler>>,
     /// The watch cache of calendars, one for each watched namespace.
     pub calendars: Vec<Store<DemandCalendar>>,
+    /// The watch cache of quotas, one for each watched namespace; empty where they may not be read.
+    pub quotas: Vec<Store<ResourceQuota>>,
     /// The watch cache of sources.
     pub sources: Store<MetricSource>,
     /// The operator's own metrics.

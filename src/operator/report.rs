@@ -181,12 +181,14 @@ pub fn events(
             ("EvidenceFresh", "True") if before.is_some() => "EvidenceBack",
             ("TargetConflict", "True") => "TargetConflict",
             ("EventNotApplied", "True") => "EventNotApplied",
+            ("CapacityBlocked", "True") => "CapacityBlocked",
+            ("CapacityBlocked", "False") if before.is_some_and(|one| one.status == "True") => "CapacityBack",
             ("SpecValid", "False") => "AnnotationIgnored",
             ("AbleToScale", "False") => "UnableToScale",
             _ => continue,
         };
         if turned {
-            let severity = if reason == "EvidenceBack" { Severity::Normal } else { Severity::Warning };
+            let severity = if reason.ends_with("Back") { Severity::Normal } else { Severity::Warning };
             emit(severity, reason, "Decide", condition.message.clone());
         }
     }

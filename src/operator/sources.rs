@@ -10,8 +10,10 @@ use kube::{Api, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use crate::api::{Auth, BasicAuth, MetricSource, MetricSourceSpec, SecretKeyRef};
+use super::signal::Query;
+use crate::api::{Auth, BasicAuth, MetricQuery, MetricSource, MetricSourceSpec, MetricType, SecretKeyRef};
 use crate::edge::client::{READ_DEADLINE, within};
+use crate::metrics::promql::{QueryError, enforce_labels};
 use crate::metrics::{Authorization, Secret, SourceSettings};
 
 /// How often sources and their Secrets are looked at again: a rotated token is taken up within this.
@@ -110,4 +112,40 @@ async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, Strin
     let text = String::from_utf8(bytes.0.clone())
         .map_err(|_| format!("key `{key}` of Secret `{name}` is no text"))?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// The question to a source, with its enforced labels, and whether it may be asked from `namespace`.
+///
+/// # Errors
+/// When the query cannot take the labels.
+pub fn question(
+    asked: MetricQuery,
+    source: Option<&MetricSource>,
+    namespace: &str,
+    preset: Option<MetricType>,
+) -> Result<Query, QueryError> {
+    let MetricQuery { source: name, promql, .. } = asked;
+    let refused = match source {
+        None => Some(format!("the MetricSource `{name}` does not exist: create it or correct sourceRef")),
+        Some(source) if !allows(&source.spec.allowed_namespaces, namespace) => Some(format!(
+            "the MetricSource `{name}` does not allow namespace `{namespace}`: ask its administrator"
+        )),
+        Some(_) => None,
+    };
+    let promql = match source {
+        Some(source) if !source.spec.enforced_labels.is_empty() => {
+            enforce_labels(&promql, &source.spec.enforced_labels)?
+        }
+        _ => promql,
+    };
+    let request = match preset {
+        Some(MetricType::Cpu) => Some("cpu"),
+        Some(MetricType::Memory) => Some("memory"),
+        Some(MetricType::Prometheus) | None => None,
+    };
+    Ok(Query { source: name, promql, request, refused })
+}
+
+fn allows(allowed: &[String], namespace: &str) -> bool {
+    allowed.iter().any(|one| one == "*" || one == namespace)
 }

@@ -6,7 +6,7 @@ use crate::api::{
     DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus,
     ShadowStatus, SpendStatus, StageStatus, limits,
 };
-use crate::decide::{Absence, Decision, Stage, Standing, guards};
+use crate::decide::{Absence, Decision, Most, Stage, Standing, guards};
 use crate::edge::clock::{from_jiff, to_jiff};
 use crate::engine::{Account, Memory, Shadow};
 use crate::policy::{Mode, Policy};
@@ -55,6 +55,10 @@ pub struct Surroundings {
     pub calendar_problem: Option<(&'static str, String)>,
     /// Annotations that cannot be read and are ignored.
     pub ignored: Vec<FieldError>,
+    /// The most replicas there can be, what the workload is asked for, and the sentence about it.
+    pub most: Option<(Most, Replicas, String)>,
+    /// Whether the quotas of the namespace could not be read.
+    pub quotas_unread: bool,
 }
 
 /// The conditions of a decision, in the order of DESIGN 3.
@@ -78,6 +82,7 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
         None => Claim::new("TargetConflict", false, "NoOtherWriter", "nobody else scales the target"),
         Some(who) => Claim::new("TargetConflict", true, "OtherWriter", who.clone()),
     });
+    claims.push(capacity_blocked(decision, around));
     if around.has_calendars {
         claims.push(announced(decision, around));
     }
@@ -92,6 +97,22 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
     );
     claims.insert(0, ready);
     claims
+}
+
+/// Whether growth that is wanted, or was asked for already, cannot happen.
+fn capacity_blocked(decision: &Decision, around: &Surroundings) -> Claim {
+    let blocked =
+        around.most.as_ref().filter(|(most, asked, _)| decision.blocked.is_some() || most.replicas < *asked);
+    match blocked {
+        Some((most, _, told)) => Claim::new("CapacityBlocked", true, most.why.reason(), told.clone()),
+        None if around.quotas_unread => Claim::new(
+            "CapacityBlocked",
+            false,
+            "QuotasUnread",
+            "nothing is in the way of growth, as far as pods tell; quotas could not be read: allow list and watch of resourcequotas",
+        ),
+        None => Claim::new("CapacityBlocked", false, "NothingInTheWay", "nothing is in the way of growth"),
+    }
 }
 
 /// Whether an announced event gets less than it asks for.
@@ -250,6 +271,7 @@ pub fn of_decision(
         }),
         shadow: shadow_status(policy, memory),
         lead_time: Some(policy.lead.to_string()),
+        lead: old.lead.clone(),
         forecast: old.forecast.clone(),
         spend: policy.spend.as_ref().map(|rule| SpendStatus {
             hourly: Some(rule.price.hourly(decision.desired).to_string()),

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
@@ -20,6 +21,8 @@ pub(super) struct Watching {
     pub(super) autoscalers: Vec<Store<PredictiveAutoscaler>>,
     /// Calendars, one cache for each watched namespace.
     pub(super) calendars: Vec<Store<DemandCalendar>>,
+    /// Quotas, one cache for each watched namespace.
+    pub(super) quotas: Vec<Store<ResourceQuota>>,
     /// Sources.
     pub(super) sources: Store<MetricSource>,
 }
@@ -29,6 +32,7 @@ pub(super) fn start(client: &kube::Client, namespaces: &[String], stop: &Cancell
     Watching {
         autoscalers: caches(client, namespaces, stop),
         calendars: caches(client, namespaces, stop),
+        quotas: caches(client, namespaces, stop),
         sources: cache::<MetricSource>(Api::all(client.clone()), stop),
     }
 }

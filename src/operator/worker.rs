@@ -12,16 +12,15 @@ use super::actuate::ScaleTarget;
 use super::announced::Announced;
 use super::checkpoint;
 use super::context::Context;
+use super::growth::{Growth, lead_status};
 use super::lease::Leadership;
 use super::protocol::{Outcome, actuate};
 use super::recorder::Recorder;
 use super::report;
-use super::signal::{Known, Moment, Query, Signal};
+use super::signal::{Known, Moment, Signal};
 use super::sources;
 use super::status::{self, Surroundings};
-use crate::api::{
-    self, FieldError, MetricSource, MetricType, PredictiveAutoscaler, PredictiveAutoscalerStatus,
-};
+use crate::api::{self, FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus};
 use crate::decide::{Decision, Reading};
 use crate::edge::client::write_deadline;
 use crate::engine::Memory;
@@ -46,6 +45,7 @@ pub struct Worker {
     decided_before: bool,
     saved_at: Option<Timestamp>,
     recorder: Recorder,
+    growth: Growth,
 }
 
 /// What follows from one generation of the spec and its source.
@@ -72,6 +72,7 @@ impl Worker {
             decided_before: false,
             saved_at: None,
             recorder: Recorder::default(),
+            growth: Growth::default(),
         }
     }
 
@@ -107,11 +108,8 @@ impl Worker {
             policy.metrics.iter().zip(asked.into_iter().zip(&sources)).enumerate()
         {
             let preset = object.spec.metrics.get(i).map(|metric| metric.kind);
-            let query = self.query(
-                question,
-                source.as_deref(),
-                preset.filter(|_| rule.capacity == CapacityRule::PodRequests),
-            );
+            let preset = preset.filter(|_| rule.capacity == CapacityRule::PodRequests);
+            let query = sources::question(question, source.as_deref(), &self.namespace, preset);
             let query = query.map_err(|error| {
                 let path = format!("spec.metrics[{i}].query");
                 vec![FieldError::new(path, error.problem, error.remedy)]
@@ -139,36 +137,6 @@ impl Worker {
         Ok(())
     }
 
-    /// The question to a source, with its enforced labels, and whether it may be asked.
-    fn query(
-        &self,
-        asked: api::MetricQuery,
-        source: Option<&MetricSource>,
-        preset: Option<MetricType>,
-    ) -> Result<Query, crate::metrics::promql::QueryError> {
-        let api::MetricQuery { source: name, promql, .. } = asked;
-        let refused = match source {
-            None => Some(format!("the MetricSource `{name}` does not exist: create it or correct sourceRef")),
-            Some(source) if !allows(&source.spec.allowed_namespaces, &self.namespace) => Some(format!(
-                "the MetricSource `{name}` does not allow namespace `{}`: ask its administrator",
-                self.namespace
-            )),
-            Some(_) => None,
-        };
-        let promql = match source {
-            Some(source) if !source.spec.enforced_labels.is_empty() => {
-                crate::metrics::promql::enforce_labels(&promql, &source.spec.enforced_labels)?
-            }
-            _ => promql,
-        };
-        let request = match preset {
-            Some(MetricType::Cpu) => Some("cpu"),
-            Some(MetricType::Memory) => Some("memory"),
-            Some(MetricType::Prometheus) | None => None,
-        };
-        Ok(Query { source: name, promql, request, refused })
-    }
-
     async fn tick_plan(
         &mut self,
         plan: &mut Plan,
@@ -180,6 +148,9 @@ impl Worker {
         self.recall(object);
         self.know_requests(plan).await;
         let Gathered { readings, notes } = self.gather(plan, now).await;
+        self.growth.note_ages(&readings, now);
+        let lead = self.lead(plan, object);
+        let obstacles = self.growth.obstacles(&ctx, &self.namespace, now);
         let around = Surroundings {
             unable: self.unable.clone(),
             conflict: None,
@@ -188,6 +159,7 @@ impl Worker {
             has_calendars: !object.spec.calendar_refs.is_empty(),
             calendar_problem: self.announced.problem.clone(),
             ignored: Vec::new(),
+            ..Surroundings::default()
         };
         let tick = ctx.tick();
         let signals: Vec<(&Signal, Reading, Known)> = plan
@@ -223,12 +195,22 @@ impl Worker {
             forecast,
             objective,
             decided: None,
+            lead,
+            obstacles,
+            measured: self.growth.measured.clone(),
+            workload: None,
             recorder: &self.recorder,
             logged: ctx.decisions.is_on(),
             seen: None,
         };
         let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
         let (decided, seen) = (acts.decided.take(), acts.seen.take());
+        if let Some(workload) = acts.workload.take() {
+            self.growth.follow(&ctx, &self.namespace, &workload, now);
+        }
+        if let Outcome::Acted { to, .. } = outcome {
+            self.growth.note_write(now, to);
+        }
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
@@ -249,8 +231,18 @@ impl Worker {
             return;
         }
         if let Some(stored) = object.status.as_ref().and_then(|status| status.memory.as_ref()) {
-            self.trust = Memory::read(stored).trust;
+            let Memory { trust, measured, .. } = Memory::read(stored);
+            self.trust = trust;
+            self.growth.measured = measured;
         }
+    }
+
+    /// The lead for this tick goes into the policy: as it is stated, or as it is measured.
+    fn lead(&self, plan: &mut Plan, object: &PredictiveAutoscaler) -> api::LeadStatus {
+        let lead = self.growth.lead(self.ctx.settings.interval);
+        let stated = object.spec.forecast.lead_time.as_ref().map(|_| plan.policy.lead);
+        plan.policy.lead = stated.unwrap_or_else(|| lead.total());
+        lead_status(stated, &lead, self.growth.measured.starts.excluded)
     }
 
     /// The requests of the target's pods, where a preset needs them.
@@ -395,10 +387,6 @@ impl Worker {
 struct Gathered {
     readings: Vec<Reading>,
     notes: Vec<(String, String)>,
-}
-
-fn allows(allowed: &[String], namespace: &str) -> bool {
-    allowed.iter().any(|one| one == "*" || one == namespace)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
 use crate::calendar::Window;
-use crate::decide::{BreakGlass, Decision, MetricObservation, Reading, Stage};
+use crate::decide::{BreakGlass, Decision, Growth, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
@@ -118,9 +118,11 @@ impl Replay {
             .collect();
         let ready = self.cluster.ready();
         let (break_glass, hpa, rival) = (BreakGlass::NONE, None, false);
+        // A history of demand tells nothing of quotas and rollouts.
+        let growth = Growth::default();
         let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
         let observation =
-            Observation { now, asked, ready, hpa, rival, break_glass, events, metrics: &metrics };
+            Observation { now, asked, ready, hpa, rival, break_glass, growth, events, metrics: &metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
         self.memory = memory;
         decision

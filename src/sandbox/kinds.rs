@@ -109,7 +109,7 @@ type Row = (
     &'static str,
 );
 
-const BUILTIN: [Row; 12] = [
+const BUILTIN: [Row; 13] = [
     ("v1", "Namespace", "namespaces", &["ns"], &[], "SU"),
     ("v1", "Node", "nodes", &["no"], &[], "SU"),
     ("v1", "Pod", "pods", &["po"], &["all"], "NSGU"),
@@ -122,6 +122,7 @@ const BUILTIN: [Row; 12] = [
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], &["all"], "NSGU"),
     ("coordination.k8s.io/v1", "Lease", "leases", &[], &[], "N"),
     ("events.k8s.io/v1", "Event", "events", &["ev"], &[], "NU"),
+    ("v1", "ResourceQuota", "resourcequotas", &["quota"], &[], "NSU"),
 ];
 
 fn builtin(idx: usize, row: &Row) -> Kind {

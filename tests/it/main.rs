@@ -8,6 +8,7 @@ mod demo;
 mod dev;
 mod forecast;
 mod manifests;
+mod measured;
 mod parity;
 mod plan;
 mod sandbox;

@@ -93,6 +93,12 @@ Foresail's own (status, checkpoints) and Events.
   resources: [pods]
   verbs: [list, watch]
 {{- end }}
+{{- if .Values.rbac.readQuotas }}
+# Growth that a quota would refuse is not asked for.
+- apiGroups: [""]
+  resources: [resourcequotas]
+  verbs: [list, watch]
+{{- end }}
 {{- end }}
 
 {{/*

@@ -97,6 +97,7 @@ pub struct PredictiveAutoscalerSpec {
     pub metrics: Vec<Metric>,
 
     /// How demand is forecast.
+    #[serde(default)]
     pub forecast: Forecast,
 
     /// How well demand must be served; the headroom follows from it and from the measured uncertainty.

@@ -10,7 +10,9 @@ use super::text::{Amount, Duration, Level, Price, Ratio, UpToADay, UpToAnHour};
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
     /// Time from asking for a replica to it serving, as 3m; 1s to 1h. Scaling runs this far ahead of demand.
-    pub lead_time: Duration<1, 3_600>,
+    /// Without it the lead is measured on the starts of the workload's own pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_time: Option<Duration<1, 3_600>>,
 
     /// Days of history to learn from, 1 to 28. Weekly patterns need at least 14.
     #[serde(default = "four_weeks")]
@@ -28,6 +30,12 @@ pub struct Forecast {
     #[serde(default = "utc")]
     #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"))]
     pub time_zone: String,
+}
+
+impl Default for Forecast {
+    fn default() -> Self {
+        Self { lead_time: None, history_days: four_weeks(), step: one_minute(), time_zone: utc() }
+    }
 }
 
 const fn four_weeks() -> u32 {

@@ -42,7 +42,7 @@ pub struct PredictiveAutoscalerStatus {
     #[schemars(with = "EffectiveMode")]
     pub effective_mode: Option<EffectiveMode>,
 
-    /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict.
+    /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict, CapacityBlocked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -59,6 +59,10 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub lead_time: Option<String>,
+
+    /// Where that time comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadStatus>,
 
     /// The forecast and how well it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,6 +189,81 @@ pub struct ObjectiveStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cost_per_hour: Option<String>,
+}
+
+/// Where the lead comes from: the starts of pods that a scale-up caused.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LeadStatus {
+    /// Stated (forecast.leadTime), Measured, or Default until enough starts are measured.
+    #[schemars(length(max = 64))]
+    pub source: String,
+    /// Start-up time that 95 % of the last starts kept, within the bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub start_up: Option<String>,
+    /// Starts that were measured; the last 50 count, and 10 are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// No start-up time counts as less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub least: Option<String>,
+    /// No start-up time counts as more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub most: Option<String>,
+    /// How old the readings are that decisions look at; 95 % are no older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub evidence_age: Option<String>,
+    /// Time between two decisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub interval: Option<String>,
+    /// The starts by how many replicas were added at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub by_size: Vec<LeadClassStatus>,
+    /// Starts that say nothing of the lead, by cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<LeadExcludedStatus>,
+    /// All of it in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1_024))]
+    pub reason: Option<String>,
+}
+
+/// The starts of scale-ups of a size.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LeadClassStatus {
+    /// Replicas that were added at once, as 3-9.
+    #[schemars(length(max = 64))]
+    pub jump: String,
+    /// Starts that were measured.
+    pub samples: u32,
+    /// Start-up time that 95 % of them kept.
+    #[schemars(length(max = 64))]
+    pub start_up: String,
+}
+
+/// Starts that say nothing of the lead, by cause.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LeadExcludedStatus {
+    /// Pods that were given up before they were Ready.
+    #[serde(default)]
+    pub never_ready: u32,
+    /// Pods that no node had room for.
+    #[serde(default)]
+    pub unschedulable: u32,
+    /// Pods that were asked for and never made, as under a quota.
+    #[serde(default)]
+    pub not_created: u32,
+    /// Pods of scale-ups during a rollout.
+    #[serde(default)]
+    pub rollout: u32,
 }
 
 /// The forecast and how well it does.

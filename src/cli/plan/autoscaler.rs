@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::api::{self, DemandCalendar, FieldError, MetricQuery, PredictiveAutoscaler};
 use crate::calendar::{Calendar, Window};
 use crate::cli::manifest;
+use crate::measure::Lead;
 use crate::policy::Policy;
 use crate::units::{Demand, Span, Timestamp};
 
@@ -32,6 +33,17 @@ impl Autoscaler {
     pub(super) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
         self.calendars.extend(calendar.map(events_of).transpose()?);
         Ok(())
+    }
+
+    /// What is said of the lead when none is stated: a history of demand does not tell it.
+    pub(super) fn assumed_lead(&self) -> Option<String> {
+        self.object.spec.forecast.lead_time.is_none().then(|| {
+            format!(
+                "no forecast.leadTime is stated: a lead of {} is planned with, as the operator takes it until it has measured {} starts; --lead plans with the one in status.leadTime",
+                self.policy.lead,
+                Lead::SAMPLES_LEAST
+            )
+        })
     }
 
     /// The windows that touch the history `demand`, by start.

@@ -3,6 +3,7 @@
 use super::super::tests::observe;
 use super::*;
 use crate::decide::tests::{at, policy, replicas, seen, sure, value};
+use crate::decide::{Most, Obstacle};
 use crate::policy::Pause;
 use crate::units::{Money, PricePerReplicaHour};
 
@@ -91,5 +92,28 @@ fn a_demand_is_told_at_which_the_answer_really_turns() {
         let moved = Observation { metrics: &metrics, ..observation.clone() };
         assert_eq!(tick(&policy, &moved, &Memory::default()).decision.desired, turn.desired);
         assert_ne!(turn.desired, observation.asked);
+    }
+}
+
+#[test]
+fn a_cluster_without_room_and_a_rollout_are_named() {
+    let why = Obstacle::Quota;
+    for (asked, x, growth, expected) in [
+        (
+            10,
+            1400.0,
+            Growth { rollout: false, most: Some(Most { replicas: replicas(12), why }) },
+            (Relaxed::Blocked, 20),
+        ),
+        (30, 700.0, Growth { rollout: true, most: None }, (Relaxed::Rollout, 10)),
+    ] {
+        // Nothing is left of a window that would hold the decrease too.
+        let mut policy = policy();
+        policy.behavior.down.window = Span::ZERO;
+        let metrics = [seen(value(x, 0), None)];
+        let observation = Observation { growth, ..observe(0, asked, &metrics) };
+        let named = alternatives(&policy, &observation, &Memory::default());
+        let named: Vec<_> = named.into_iter().map(|one| (one.relaxed, one.desired.get())).collect();
+        assert_eq!(named, [expected]);
     }
 }

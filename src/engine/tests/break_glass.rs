@@ -147,7 +147,10 @@ fn orders_are_kept_as_they_are_through_json() {
     let orders = BreakGlass { no_scale_up: Some(at(9)), standing: replicas(3), ..boosted(40, 60) };
     let stored = serde_json::to_value(orders).unwrap();
     assert_eq!(serde_json::from_value::<BreakGlass>(stored).unwrap(), orders);
-    assert_eq!(guards::Fact::Free, guards::apply(replicas(3), replicas(2), &BreakGlass::NONE, at(0)).1);
+    assert_eq!(
+        guards::Fact::Free,
+        guards::apply(replicas(3), replicas(2), (&BreakGlass::NONE, false), at(0)).1
+    );
 }
 
 prop_compose! {

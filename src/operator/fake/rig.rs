@@ -100,6 +100,7 @@ impl Rig {
             pool: Arc::new(pool),
             autoscalers: vec![cache::<PredictiveAutoscaler>(autoscalers.iter().map(read).collect())],
             calendars: vec![cache(Vec::new())],
+            quotas: vec![cache(Vec::new())],
             sources: cache(objects),
             metrics: Arc::new(metrics),
             events: sink,

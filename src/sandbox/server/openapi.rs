@@ -6,7 +6,9 @@
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{self as core, ConfigMap, Namespace, Node, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    self as core, ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, ServiceAccount,
+};
 use k8s_openapi::api::events::v1::Event;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -77,6 +79,7 @@ fn built_in(kind: &Kind, generator: &mut SchemaGenerator) -> Value {
         "ReplicaSet" => generator.subschema_for::<ReplicaSet>(),
         "HorizontalPodAutoscaler" => generator.subschema_for::<HorizontalPodAutoscaler>(),
         "Lease" => generator.subschema_for::<Lease>(),
+        "ResourceQuota" => generator.subschema_for::<ResourceQuota>(),
         _ if kind.group.is_empty() => generator.subschema_for::<core::Event>(),
         _ => generator.subschema_for::<Event>(),
     };

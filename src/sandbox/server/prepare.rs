@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ResourceQuota, Secret, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -117,6 +117,7 @@ fn typed(kind: &Kind, object: &Value) -> Result<Value, Refused> {
         "ReplicaSet" => through::<ReplicaSet>(kind, object),
         "HorizontalPodAutoscaler" => through::<HorizontalPodAutoscaler>(kind, object),
         "Lease" => through::<Lease>(kind, object),
+        "ResourceQuota" => through::<ResourceQuota>(kind, object),
         _ => through::<Event>(kind, object),
     }
 }

@@ -11,6 +11,8 @@ use crate::sandbox::server::{ApiServer, MANAGER};
 use crate::sandbox::store::{Key, Store};
 use crate::units::{Span, Timestamp};
 
+/// The scheduler, as a writer of fields.
+const SCHEDULER: &str = "kube-scheduler";
 /// The kubelet, as a writer of fields.
 const KUBELET: &str = "kubelet";
 /// From a deletion to the end of the process: long enough to finish what was begun, shorter than the grace period.
@@ -23,6 +25,8 @@ pub(super) enum PodPlan {
     Starts(Timestamp),
     /// It serves, until it is deleted.
     Serves,
+    /// It waits for a node with room.
+    Waits,
     /// Gone then.
     Ends(Timestamp),
 }
@@ -32,6 +36,7 @@ impl PodPlan {
         match self {
             Self::Starts(at) | Self::Ends(at) => at <= now,
             Self::Serves => false,
+            Self::Waits => true,
         }
     }
 }
@@ -67,8 +72,9 @@ impl Workloads {
         put(&mut metadata, &["generateName"], format!("{set_name}-"));
         put(&mut metadata, &["ownerReferences"], owner_reference(set, replica_sets()));
         put(&mut pod, &["metadata"], metadata);
-        if let Some(node) = self.next_node(store) {
-            put(&mut pod, &["spec", "nodeName"], node);
+        let place = self.next_node(store);
+        if let Place::Node(node) = &place {
+            put(&mut pod, &["spec", "nodeName"], node.as_str());
         }
         let Ok(created) = self.server.create_locked(store, pods(), pod, MANAGER) else { return };
         let key = Key {
@@ -76,15 +82,30 @@ impl Workloads {
             namespace: text(&created, "/metadata/namespace").to_owned(),
             name: text(&created, "/metadata/name").to_owned(),
         };
-        self.take_on(&self.server.clone(), store, &key, now);
+        let server = self.server.clone();
+        if let Place::Full = place {
+            self.plans.insert(key.clone(), PodPlan::Waits);
+            wait_for_node(&server, store, &key);
+        } else {
+            self.take_on(&server, store, &key, now);
+        }
     }
 
-    /// The nodes take turns.
-    fn next_node(&mut self, store: &Store) -> Option<String> {
+    /// The nodes that have room take turns.
+    fn next_node(&mut self, store: &Store) -> Place {
         let nodes: Vec<&Key> = store.list(known("v1", "Node").idx, None).map(|(key, _)| key).collect();
-        let turn = self.n_scheduled.checked_rem(nodes.len())?;
+        if nodes.is_empty() {
+            return Place::NoNodes;
+        }
+        let with_room: Vec<&Key> = store
+            .list(known("v1", "Node").idx, None)
+            .filter(|(key, node)| has_room(store, &key.name, node))
+            .map(|(key, _)| key)
+            .collect();
+        let turn = self.n_scheduled.checked_rem(with_room.len());
+        let Some(node) = turn.and_then(|turn| with_room.get(turn)) else { return Place::Full };
         self.n_scheduled += 1;
-        nodes.get(turn).map(|key| key.name.clone())
+        Place::Node(node.name.clone())
     }
 
     /// Draws when a new pod will be ready, and says that it is being made.
@@ -119,11 +140,48 @@ impl Workloads {
                     self.plans.insert(key.clone(), PodPlan::Serves);
                     become_ready(&server, store, &key, &pod);
                 }
+                Some(PodPlan::Waits) => {
+                    if let Place::Node(node) = self.next_node(store) {
+                        let bind = |pod: &mut Value| put(pod, &["spec", "nodeName"], node.as_str());
+                        drop(server.edit(store, &key, (SCHEDULER, ""), bind));
+                        self.take_on(&server, store, &key, now);
+                    }
+                }
                 Some(PodPlan::Starts(_) | PodPlan::Serves) => {}
                 None => self.take_on(&server, store, &key, now),
             }
         }
     }
+}
+
+/// Where a pod may run.
+enum Place {
+    /// On this node.
+    Node(String),
+    /// On none for now: all are full.
+    Full,
+    /// There are no nodes, and pods run without.
+    NoNodes,
+}
+
+/// Whether a node takes one more pod; one that does not say how many it takes takes any number.
+fn has_room(store: &Store, name: &str, node: &Value) -> bool {
+    let Ok(most) = text(node, "/status/allocatable/pods").parse::<usize>() else { return true };
+    let on_node = |pod: &Value| text(pod, "/spec/nodeName") == name;
+    store.list(pods().idx, None).filter(|(_, pod)| on_node(pod)).count() < most
+}
+
+/// Says that no node has room for a pod.
+fn wait_for_node(server: &ApiServer, store: &mut Store, key: &Key) {
+    let now = server.seconds();
+    let show = |pod: &mut Value| {
+        let waits = json!([{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastTransitionTime": now,
+            "message": "no node has room for one more pod",
+        }]);
+        put(pod, &["status", "conditions"], waits);
+    };
+    drop(server.edit(store, key, (SCHEDULER, "status"), show));
 }
 
 fn become_ready(server: &ApiServer, store: &mut Store, key: &Key, pod: &Value) {

@@ -1,7 +1,7 @@
 //! Foresail as the HPA's double: `engine::tick` with prediction disabled.
 
 use foresail::api::{self, PredictiveAutoscalerSpec};
-use foresail::decide::{Absence, BreakGlass, MetricObservation, Reading};
+use foresail::decide::{Absence, BreakGlass, Growth, MetricObservation, Reading};
 use foresail::engine::{self, Memory, Observation, Tick};
 use foresail::policy::Policy;
 use foresail::units::{CapacityPerReplica, Replicas};
@@ -69,6 +69,7 @@ impl Candidate {
             rival: false,
             events: &[],
             break_glass: BreakGlass::NONE,
+            growth: Growth::default(),
             metrics: &[metric],
         };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);

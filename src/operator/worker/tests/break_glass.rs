@@ -14,7 +14,7 @@ async fn rig(values: &[&str], annotations: &Value) -> (Rig, Worker) {
 }
 
 async fn tick(rig: &Rig, worker: &mut Worker) {
-    worker.tick(&rig.object("web"), &rig.leadership).await;
+    Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
     rig.clock.advance(Span::from_seconds(15));
 }
 
