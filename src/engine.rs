@@ -64,6 +64,7 @@ pub struct Tick {
 /// equal inputs give equal outputs.
 pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> Tick {
     let mut memory = memory.clone();
+    memory.set_back(observation.now);
     let policy = effective(policy, observation);
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);

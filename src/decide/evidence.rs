@@ -129,6 +129,16 @@ pub struct EvidenceMemory {
     pub absent_since: Option<Timestamp>,
 }
 
+impl EvidenceMemory {
+    /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
+    pub fn set_back(&mut self, now: Timestamp) {
+        let Self { suspect_since, source_suspect_since, absent_since, .. } = self;
+        for at in [suspect_since, source_suspect_since, absent_since].into_iter().flatten() {
+            *at = now.min(*at);
+        }
+    }
+}
+
 /// What the evidence stage made of one reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {

@@ -55,19 +55,24 @@ pub fn down_limit(policy: &Policy, asked: Replicas, track: &Track, now: Timestam
     select(rules, limits, false).map_or(asked, |limit| count(limit).min(asked))
 }
 
-/// Times that every policy no longer than `within` is fresh again within it: the careful count for mixed periods.
-fn rounds(rules: &ScalingRules, within: Span) -> u64 {
-    let longest =
-        rules.policies.iter().map(|one| one.period.millis()).filter(|&ms| ms <= within.millis()).max();
-    longest.map_or(1, |ms| (within.millis() / ms.max(1)).clamp(1, 64))
+/// The time after which the up-policies allow as much again: a step, or longer where their periods are. Of several
+/// periods the shortest counts where the largest change is selected, else the longest.
+pub fn stride(policy: &Policy) -> Span {
+    let rules = &policy.behavior.up;
+    let periods = rules.policies.iter().map(|one| one.period);
+    let obeyed = if rules.select == SelectPolicy::Max { periods.min() } else { periods.max() };
+    obeyed.unwrap_or(Span::ZERO).max(policy.step.span())
 }
 
-/// How far the up-policies reach from `n` within a time, from fresh windows.
+/// How far the up-policies reach from `n` within a time, from fresh windows; those of longer periods do not count.
 pub fn reach_within(policy: &Policy, n: Replicas, within: Span) -> Replicas {
     let rules = &policy.behavior.up;
+    let counts = || rules.policies.iter().filter(|one| one.period <= within);
+    // Times that every one of them is fresh again: the careful count for mixed periods.
+    let longest = counts().map(|one| one.period.millis()).max().unwrap_or(within.millis()).max(1);
     let mut reached = u64::from(n.get());
-    for _ in 0..rounds(rules, within) {
-        let limits = rules.policies.iter().map(|one| raised(reached, one.amount));
+    for _ in 0..(within.millis() / longest).clamp(1, 64) {
+        let limits = counts().map(|one| raised(reached, one.amount));
         let Some(next) = select(rules, limits, true) else { return n };
         if next <= reached || next >= u64::from(Replicas::HARD_CAP.get()) {
             reached = next.max(reached);
