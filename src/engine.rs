@@ -18,7 +18,7 @@ use crate::decide::{
     self, BreakGlass, Decision, Fact, MetricObservation, ModeFact, Situation, Stage, StageRecord, Track,
 };
 use crate::policy::{Actuation, Mode, Pause, Policy};
-use crate::units::{ReplicaBounds, Replicas, Timestamp};
+use crate::units::{ReplicaBounds, Replicas, Timestamp, faulty};
 
 /// Everything that is known at one instant. Nothing in it is later than `now`.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
     note_mode(&mut decision, fact);
     track.prune(now, &policy);
+    track.last_up = faulty!(TickIsChange, Some(now), track.last_up);
     memory.track = Some(track);
     if let Some(to) = decision.write {
         memory.intent_id = memory.intent_id.wrapping_add(1);
@@ -117,10 +118,12 @@ fn permit(policy: &Policy, decision: &mut Decision, conflict: bool, memory: &mut
         decision.desired = Replicas::ZERO;
         return ModeFact::SwitchedOff;
     }
-    if conflict {
+    if faulty!(NoConflict, false, conflict) {
         return ModeFact::Conflict;
     }
-    if let Some(Pause { until, reason, replicas }) = policy.pause.as_ref().filter(|pause| now < pause.until) {
+    if let Some(Pause { until, reason, replicas }) =
+        policy.pause.as_ref().filter(|pause| faulty!(NoPause, false, now < pause.until))
+    {
         let entered = memory.pause_entered.replace(*until) != Some(*until);
         let once = replicas.filter(|&n| entered && n != asked);
         decision.write = once;
@@ -158,6 +161,7 @@ fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memor
     let situation = Situation { now, asked: shadow.asked, ready: shadow.ready, events, metrics, break_glass };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
+    decision.write = faulty!(DryRunWrites, Some(decision.desired), None);
     shadow.account(stood, &decision);
     shadow.follow(policy, now, decision.desired);
     shadow.track.prune(now, policy);

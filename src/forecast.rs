@@ -540,4 +540,4 @@ impl Forecaster {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::track::Track;
 use crate::policy::Policy;
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// What the cooldowns did, for their sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Fact {
 /// What is left of a cooldown; a change stamped in the future counts as just made (I34).
 fn left(cooldown: Span, last: Option<Timestamp>, now: Timestamp) -> Option<Span> {
     let since = now.since(last?);
-    let left = cooldown.millis().saturating_sub(since.millis());
+    let left = faulty!(NoCooldown, 0, cooldown.millis().saturating_sub(since.millis()));
     (left > 0).then_some(Span::from_millis(left))
 }
 

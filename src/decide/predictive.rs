@@ -6,7 +6,7 @@ use super::evidence::{Judged, MetricObservation};
 use super::rate;
 use super::trail::Number;
 use crate::policy::Policy;
-use crate::units::{Demand, Replicas, Span, Timestamp, replicas_ceil};
+use crate::units::{Demand, Replicas, Span, Timestamp, faulty, replicas_ceil};
 
 /// Without evidence a forecast is followed only while its .95 quantile is within this multiple of its median:
 /// beyond it the interval says nothing that a fallback would not say better.
@@ -49,7 +49,7 @@ fn need_path(
     now: Timestamp,
 ) -> Result<Vec<Replicas>, NoForecast> {
     let outlook = seen.outlook.ok_or(NoForecast::NotReady)?;
-    if !seen.trusted {
+    if !faulty!(TrustsAll, true, seen.trusted) {
         return Err(NoForecast::NotTrusted);
     }
     let capacity = seen.capacity.ok_or(NoForecast::NotReady)?;
@@ -66,7 +66,10 @@ fn need_path(
     let mut needs: Vec<Replicas> = ahead
         .iter()
         .take(last + 1)
-        .map(|quantiles| replicas_ceil(quantiles.capacity_for(policy.unserved, seen.level) / capacity.get()))
+        .map(|quantiles| {
+            let enough = quantiles.capacity_for(policy.unserved, seen.level);
+            replicas_ceil(faulty!(Median, quantiles.at(0.5).get(), enough) / capacity.get())
+        })
         .collect();
     if let (Some(first), Some(demand)) = (needs.first_mut(), judged.demand) {
         *first = (*first).max(capacity.need(demand));
@@ -80,7 +83,7 @@ pub(super) fn backward_pass(policy: &Policy, needs: &mut [Replicas]) {
     let stride = rate::stride(policy);
     let pause = policy.step.steps_covering(policy.cooldown.up.max(stride));
     let own = needs.to_vec();
-    for h in (0..needs.len()).rev() {
+    for h in (0..faulty!(NoBackwardPass, 0, needs.len())).rev() {
         let until_next = own.iter().skip(h).take(pause).max().copied().unwrap_or_default();
         let b = match needs.get(h.saturating_add(pause)).copied() {
             Some(next) if rate::reach_within(policy, until_next, stride) < next => {

@@ -4,13 +4,16 @@ use std::fmt;
 
 use super::track::Track;
 use crate::policy::{Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy};
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// `start` raised by one rate policy: Pods add, Percent multiplies and rounds up.
 fn raised(start: u64, amount: RateAmount) -> u64 {
     match amount {
-        RateAmount::Pods(n) => start.saturating_add(u64::from(n)),
-        RateAmount::Percent(p) => start.saturating_mul(100 + u64::from(p)).div_ceil(100),
+        RateAmount::Pods(n) => faulty!(Overflow, start + (u64::MAX - 1), start.saturating_add(u64::from(n))),
+        RateAmount::Percent(p) => {
+            let hundredths = start.saturating_mul(100 + u64::from(p));
+            faulty!(RoundsRatesDown, hundredths / 100, hundredths.div_ceil(100))
+        }
     }
 }
 
@@ -28,7 +31,7 @@ fn count(n: u64) -> Replicas {
 
 /// What stood at the start of a policy's period: without what we added since, with what we removed since.
 fn at_start(asked: Replicas, track: &Track, now: Timestamp, policy: &RatePolicy) -> u64 {
-    let added = u64::from(track.changed_within(now, policy, true));
+    let added = faulty!(ForgetsChanges, 0, u64::from(track.changed_within(now, policy, true)));
     let removed = u64::from(track.changed_within(now, policy, false));
     u64::from(asked.get()).saturating_add(removed).saturating_sub(added)
 }
@@ -68,8 +71,9 @@ pub fn stride(policy: &Policy) -> Span {
 pub fn reach_within(policy: &Policy, n: Replicas, within: Span) -> Replicas {
     let rules = &policy.behavior.up;
     let counts = || rules.policies.iter().filter(|one| one.period <= within);
-    // Times that every one of them is fresh again: the careful count for mixed periods.
-    let longest = counts().map(|one| one.period.millis()).max().unwrap_or(within.millis()).max(1);
+    // Times that every one of them is fresh again and the cooldown over: the careful count for mixed periods.
+    let longest = counts().map(|one| one.period).max().unwrap_or(within);
+    let longest = longest.max(policy.cooldown.up).millis().max(1);
     let mut reached = u64::from(n.get());
     for _ in 0..(within.millis() / longest).clamp(1, 64) {
         let limits = counts().map(|one| raised(reached, one.amount));

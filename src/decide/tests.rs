@@ -513,8 +513,8 @@ mod bad_evidence {
                 fell_at.get_or_insert(15 * i);
             }
         }
-        // The last absent tick is at 135 s: the window is clear at 195 s.
-        assert_eq!(fell_at, Some(195));
+        // The first evidence is that of 150 s: the window is clear at 210 s.
+        assert_eq!(fell_at, Some(210));
     }
 
     #[test]

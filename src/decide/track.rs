@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Policy, RatePolicy};
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// Entries that a stabilisation window keeps at most; older ones are merged upwards (DESIGN 8).
 const WINDOW_ENTRIES_MAX: usize = 16;
@@ -78,11 +78,13 @@ pub struct HumanFloor {
 impl Track {
     /// A history that begins now: as just changed for decreases, as never changed for needed increases (I33).
     pub fn begin(now: Timestamp, asked: Replicas) -> Self {
-        Self { to: asked, down: vec![(now, asked)], begun: Some(now), ..Self::default() }
+        let begun = faulty!(LostIsSettled, None, Some(now));
+        Self { to: asked, down: vec![(now, asked)], begun, ..Self::default() }
     }
 
     /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
     pub fn set_back(&mut self, now: Timestamp) {
+        let now = faulty!(ClockBackWaits, Timestamp::from_millis(i64::MAX), now);
         for (at, _) in self.down.iter_mut().chain(&mut self.up) {
             *at = now.min(*at);
         }
@@ -153,7 +155,7 @@ impl Track {
 
     /// Replicas that we added (`up`) or removed within a rate policy's period.
     pub fn changed_within(&self, now: Timestamp, policy: &RatePolicy, up: bool) -> u32 {
-        let cutoff = now.minus(policy.period);
+        let cutoff = faulty!(FixedInstant, Timestamp::from_seconds(1_795_737_600), now.minus(policy.period));
         let sum: i64 = self
             .events
             .iter()
