@@ -29,7 +29,7 @@ pub use trail::{Fact, ModeFact, Stage, StageRecord};
 
 use crate::calendar::Window;
 use crate::policy::Policy;
-use crate::units::{Replicas, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 use predictive::Predicted;
 
 /// What a decision is made on, besides the policy.
@@ -176,7 +176,7 @@ pub fn decide(
 
     let predicted = answers.predicted.map(|predicted| predicted.wants(asked));
     // A freeze beside an HPA may raise the floor to what the workload runs: no window holds that back.
-    let frozen = if thawed > floored { thawed } else { Replicas::ZERO };
+    let frozen = break_glass.kept(now);
     let firm = predicted
         .map_or(Replicas::ZERO, |wants| wants.max(answers.present))
         .max(asked_for)
@@ -186,7 +186,10 @@ pub fn decide(
     let (sustained, fact) = threshold::apply(policy, asked, thawed, (firm, ordered), (&mut *track, now));
     trail.note(Stage::Threshold, sustained, Fact::Threshold(fact));
 
-    let unheld = combine::recommended(policy, &answers).max(asked_for).max(policy.bounds.min());
+    // The window begins anew with the first evidence after some time without (I19).
+    let returned = faulty!(ReturnsAtOnce, false, judged.iter().any(|one| one.returned));
+    let kept = if returned && policy.behavior.down.window > Span::ZERO { asked } else { Replicas::ZERO };
+    let unheld = combine::recommended(policy, &answers).max(asked_for).max(policy.bounds.min()).max(kept);
     let recommended = stabilise::Recommended { reactive: recommendation, unheld, firm };
     let (stable, fact) = stabilise::apply(policy, asked, sustained, recommended, (&mut *track, now));
     trail.note(Stage::Stabilise, stable, Fact::Stabilise(fact));
@@ -233,6 +236,7 @@ fn wishes(
     trail: &mut Trail,
 ) -> Wishes {
     let Situation { now, asked, ready, metrics, .. } = *situation;
+    let asked = faulty!(ReadyIsAsked, ready.max(Replicas::ONE), asked);
     align(policy, evidence);
     let judged: Vec<Judged> = policy
         .metrics
@@ -277,7 +281,8 @@ fn wishes(
             Ok(wants) => {
                 predicted = Some(predictive::larger(predicted, wants));
                 let floor = policy.reactive.floor_utilization;
-                present = present.max(need_at(judged.capacity.map(|capacity| capacity.at(floor))));
+                let now_needed = need_at(judged.capacity.map(|capacity| capacity.at(floor)));
+                present = present.max(faulty!(NoPresentDemand, Replicas::ZERO, now_needed));
                 let need =
                     seen.p05_earlier.zip(seen.capacity).map(|(demand, capacity)| capacity.need(demand));
                 p05_need = p05_need.max(need);

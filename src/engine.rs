@@ -19,7 +19,7 @@ use crate::decide::{
     Track,
 };
 use crate::policy::{Actuation, Mode, Pause, Policy};
-use crate::units::{ReplicaBounds, Replicas, Timestamp};
+use crate::units::{ReplicaBounds, Replicas, Timestamp, faulty};
 
 /// Everything that is known at one instant. Nothing in it is later than `now`.
 #[derive(Clone, Debug)]
@@ -67,6 +67,7 @@ pub struct Tick {
 /// equal inputs give equal outputs.
 pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> Tick {
     let mut memory = memory.clone();
+    memory.set_back(observation.now);
     let policy = effective(policy, observation);
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
@@ -83,6 +84,7 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
     note_mode(&mut decision, fact);
     track.prune(now, &policy);
+    track.last_up = faulty!(TickIsChange, Some(now), track.last_up);
     memory.track = Some(track);
     if let Some(to) = decision.write {
         memory.intent_id = memory.intent_id.wrapping_add(1);
@@ -119,10 +121,12 @@ fn permit(policy: &Policy, decision: &mut Decision, conflict: bool, memory: &mut
         decision.desired = Replicas::ZERO;
         return ModeFact::SwitchedOff;
     }
-    if conflict {
+    if faulty!(NoConflict, false, conflict) {
         return ModeFact::Conflict;
     }
-    if let Some(Pause { until, reason, replicas }) = policy.pause.as_ref().filter(|pause| now < pause.until) {
+    if let Some(Pause { until, reason, replicas }) =
+        policy.pause.as_ref().filter(|pause| faulty!(NoPause, false, now < pause.until))
+    {
         let entered = memory.pause_entered.replace(*until) != Some(*until);
         let once = replicas.filter(|&n| entered && n != asked);
         decision.write = once;
@@ -161,6 +165,7 @@ fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memor
     let situation = Situation { now, asked: shadowed, ready: serving, events, metrics, break_glass, growth };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
+    decision.write = faulty!(DryRunWrites, Some(decision.desired), None);
     shadow.account(stood, &decision);
     shadow.follow(policy, now, decision.desired);
     shadow.track.prune(now, policy);

@@ -568,4 +568,4 @@ impl Forecaster {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

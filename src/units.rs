@@ -4,6 +4,7 @@
 //! swapped pair of arguments.
 
 mod duration;
+pub(crate) mod fault;
 mod money;
 mod objective;
 mod quantity;
@@ -11,6 +12,7 @@ mod spread;
 mod stored;
 
 pub use duration::{Span, SpanError};
+pub(crate) use fault::faulty;
 pub use money::{Money, MoneyError, PricePerReplicaHour};
 pub use objective::Objective;
 pub use quantity::{QuantityError, parse_quantity};
@@ -154,17 +156,17 @@ impl CapacityPerReplica {
     /// Replicas that `demand` requires: `ceil(x/c * (1 - 1e-9))` (I09: a sum of tenths does not buy one more),
     /// saturating.
     pub fn need(self, demand: Demand) -> Replicas {
-        replicas_ceil(demand.get() / self.0)
+        replicas_ceil(faulty!(HalfAUnit, demand.get() + 0.5, demand.get()) / self.0)
     }
 }
 
 /// `ceil(value * (1 - 1e-9))` as replicas, for a `value` in replicas; saturates, and NaN counts as the most.
 pub fn replicas_ceil(value: f64) -> Replicas {
-    let exact = (value * (1.0 - 1e-9)).ceil();
+    let exact = (value * faulty!(PlainCeiling, 1.0, 1.0 - 1e-9)).ceil();
     if exact <= 0.0 {
         Replicas(0)
     } else if exact >= f64::from(u32::MAX) || exact.is_nan() {
-        Replicas(u32::MAX)
+        Replicas(faulty!(WrapsAround, 0, u32::MAX))
     } else {
         #[expect(
             clippy::as_conversions,

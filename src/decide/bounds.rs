@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::units::{ReplicaBounds, Replicas};
+use crate::units::{ReplicaBounds, Replicas, faulty};
 
 /// What the bounds did, for their sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,9 @@ pub enum Fact {
 
 /// Moves the proposal into the bounds, of which the upper one is that of the event `cap` if there is one.
 pub fn apply(bounds: ReplicaBounds, proposal: Replicas, cap: Option<&str>) -> (Replicas, Fact) {
-    let n = bounds.clamp(proposal);
+    let proposal = faulty!(Chance, one_more_at_times(proposal), proposal);
+    let bounds = faulty!(OddMinimum, odd_minimum(bounds), bounds);
+    let n = faulty!(Unbounded, proposal, bounds.clamp(proposal));
     let fact = match n.cmp(&proposal) {
         Ordering::Greater => Fact::Min(n),
         Ordering::Less => match cap {
@@ -42,6 +44,17 @@ pub fn apply(bounds: ReplicaBounds, proposal: Replicas, cap: Option<&str>) -> (R
         Ordering::Equal => Fact::Within(bounds.min(), bounds.max()),
     };
     (n, fact)
+}
+
+#[cfg(test)]
+fn one_more_at_times(n: Replicas) -> Replicas {
+    Replicas::new(n.get().saturating_add(crate::units::fault::toggles().into()))
+}
+
+#[cfg(test)]
+fn odd_minimum(bounds: ReplicaBounds) -> ReplicaBounds {
+    let even = bounds.min().get().is_multiple_of(2);
+    if even { bounds } else { ReplicaBounds::new(bounds.max(), bounds.max()).unwrap() }
 }
 
 impl fmt::Display for Fact {

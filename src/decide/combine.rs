@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::predictive::Predicted;
 use crate::policy::{Actuation, Mode, Policy};
-use crate::units::Replicas;
+use crate::units::{Replicas, faulty};
 
 /// What the earlier stages leave to be combined.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ fn choose(policy: &Policy, answers: &Answers) -> (Replicas, Source) {
     }
     let Some(wants) = wants else { return (answers.reactive, Source::Reactive) };
     let rival = match policy.mode {
-        Mode::Floor => (answers.reactive, Source::Reactive),
+        Mode::Floor => (faulty!(BelowReactive, Replicas::ZERO, answers.reactive), Source::Reactive),
         Mode::Active | Mode::DryRun => {
             let untrusted = answers.reactive_untrusted.unwrap_or_default();
             if untrusted > answers.present {
@@ -76,7 +76,7 @@ pub fn apply(policy: &Policy, answers: &Answers) -> (Replicas, Fact) {
     let (mut proposal, from) = choose(policy, answers);
     let Answers { asked, may_lower, p05_need, .. } = *answers;
     let stays = asked.min(policy.bounds.max());
-    let held_for_evidence = !may_lower && proposal < stays;
+    let held_for_evidence = !faulty!(AbsentIsFresh, true, may_lower) && proposal < stays;
     if held_for_evidence {
         proposal = stays;
     }

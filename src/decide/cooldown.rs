@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::track::Track;
 use crate::policy::Policy;
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// What the cooldowns did, for their sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Fact {
 
 /// What is left of a cooldown; a change stamped in the future counts as just made (I34).
 fn left(cooldown: Span, last: Option<Timestamp>, now: Timestamp) -> Option<Span> {
-    let since = now.since(last?.min(now));
-    let left = cooldown.millis().saturating_sub(since.millis());
+    let since = now.since(last?);
+    let left = faulty!(NoCooldown, 0, cooldown.millis().saturating_sub(since.millis()));
     (left > 0).then_some(Span::from_millis(left))
 }
 
@@ -34,13 +34,11 @@ pub fn apply(
 ) -> (Replicas, Fact) {
     let last = track.last_change();
     if proposal > asked && !track.lowered_outside {
-        // A history that was lost counts as just changed for decreases only (I33).
-        let known = if track.events.is_empty() { track.last_up } else { last };
-        if let Some(left) = left(policy.cooldown.up, known, now) {
+        if let Some(left) = left(policy.cooldown.up, last, now) {
             return (asked, Fact::Up(left));
         }
     } else if proposal < asked
-        && let Some(left) = left(policy.cooldown.down, last, now)
+        && let Some(left) = left(policy.cooldown.down, last.max(track.begun), now)
     {
         return (asked, Fact::Down(left));
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::{MetricRule, Policy};
-use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp, faulty};
 
 /// A sample may lie this far in the future before its clock is not believed.
 const FUTURE_MAX: Span = Span::from_seconds(30);
@@ -129,6 +129,16 @@ pub struct EvidenceMemory {
     pub absent_since: Option<Timestamp>,
 }
 
+impl EvidenceMemory {
+    /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
+    pub fn set_back(&mut self, now: Timestamp) {
+        let Self { suspect_since, source_suspect_since, absent_since, .. } = self;
+        for at in [suspect_since, source_suspect_since, absent_since].into_iter().flatten() {
+            *at = now.min(*at);
+        }
+    }
+}
+
 /// What the evidence stage made of one reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
@@ -142,6 +152,8 @@ pub struct Judged {
     pub censored: bool,
     /// Since when there is no evidence.
     pub absent_since: Option<Timestamp>,
+    /// Whether this is the first evidence after some time without.
+    pub returned: bool,
 }
 
 /// What a reading may be used for.
@@ -183,15 +195,16 @@ pub fn judge(
                 standing: Standing::Absent(absence),
                 censored: false,
                 absent_since: Some(since),
+                returned: false,
             }
         }
         Ok((value, partial)) => {
-            memory.absent_since = None;
+            let returned = memory.absent_since.take().is_some();
             let held = hold_sudden_fall(policy, value, now, memory);
             let demand = held.unwrap_or(value);
             let standing = match (held, partial) {
                 (Some(_), _) => Standing::SuddenFall,
-                (None, true) => Standing::Partial,
+                (None, true) => faulty!(PartialIsWhole, Standing::Fresh, Standing::Partial),
                 (None, false) => Standing::Fresh,
             };
             let served = seen.capacity.map_or(f64::INFINITY, |c| c.get() * ready.as_f64());
@@ -201,6 +214,7 @@ pub fn judge(
                 standing,
                 censored: value.get() >= CENSORED_AT * served && ready > Replicas::ZERO,
                 absent_since: None,
+                returned,
             }
         }
     }
@@ -211,6 +225,7 @@ fn read(rule: &MetricRule, seen: &MetricObservation<'_>, now: Timestamp) -> Resu
         let Reading::Absent(absence) = seen.reading else { return Err(Absence::Malformed) };
         return Err(absence);
     };
+    let value = faulty!(BadIsZero, if value.is_finite() { value } else { 0.0 }, value);
     if !value.is_finite() {
         return Err(Absence::NotFinite);
     }

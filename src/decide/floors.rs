@@ -9,7 +9,7 @@ use super::growth::Most;
 use super::guards::Boost;
 use super::track::HumanFloor;
 use crate::policy::Policy;
-use crate::units::{Demand, Replicas, Span, Timestamp};
+use crate::units::{Demand, Replicas, Span, Timestamp, faulty};
 
 /// The largest floor and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ fn last_forecast_p95(policy: &Policy, seen: &MetricObservation<'_>, now: Timesta
 fn fallback(policy: &Policy, judged: &Judged, seen: &MetricObservation<'_>, now: Timestamp) -> Fact {
     let Some(since) = judged.absent_since else { return Fact::Free };
     let absent_for = now.since(since);
-    if absent_for < policy.fallback.after_absent_for {
+    if faulty!(NoFallback, true, absent_for < policy.fallback.after_absent_for) {
         return Fact::Free;
     }
     if let Some(n) = policy.fallback.replicas {

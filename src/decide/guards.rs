@@ -36,6 +36,13 @@ impl BreakGlass {
     pub const NONE: Self =
         Self { no_scale_down: None, no_scale_up: None, boost: None, standing: Replicas::ZERO };
 
+    /// What stays whatever is wanted, beside an HPA: what the workload runs while no decrease is allowed.
+    pub fn kept(&self, now: Timestamp) -> Replicas {
+        let active = |until: Option<Timestamp>| until.is_some_and(|until| now < until);
+        let keeps = active(self.no_scale_down) && !active(self.no_scale_up);
+        if keeps { self.standing } else { Replicas::ZERO }
+    }
+
     /// The boost that holds at `now`, if there is one.
     pub fn boost_at(&self, now: Timestamp) -> Option<Boost> {
         self.boost.filter(|boost| now < boost.until)

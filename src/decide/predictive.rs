@@ -6,7 +6,7 @@ use super::evidence::{Judged, MetricObservation};
 use super::rate;
 use super::trail::Number;
 use crate::policy::Policy;
-use crate::units::{Demand, Replicas, Span, Timestamp, replicas_ceil};
+use crate::units::{Demand, Replicas, Span, Timestamp, faulty, replicas_ceil};
 
 /// Without evidence a forecast is followed only while its .95 quantile is within this multiple of its median:
 /// beyond it the interval says nothing that a fallback would not say better.
@@ -49,7 +49,7 @@ fn need_path(
     now: Timestamp,
 ) -> Result<Vec<Replicas>, NoForecast> {
     let outlook = seen.outlook.ok_or(NoForecast::NotReady)?;
-    if !seen.trusted {
+    if !faulty!(TrustsAll, true, seen.trusted) {
         return Err(NoForecast::NotTrusted);
     }
     let capacity = seen.capacity.ok_or(NoForecast::NotReady)?;
@@ -66,7 +66,10 @@ fn need_path(
     let mut needs: Vec<Replicas> = ahead
         .iter()
         .take(last + 1)
-        .map(|quantiles| replicas_ceil(quantiles.capacity_for(policy.objective, seen.level) / capacity.get()))
+        .map(|quantiles| {
+            let enough = quantiles.capacity_for(policy.objective, seen.level);
+            replicas_ceil(faulty!(Median, quantiles.at(0.5).get(), enough) / capacity.get())
+        })
         .collect();
     if let (Some(first), Some(demand)) = (needs.first_mut(), judged.demand) {
         *first = (*first).max(capacity.need(demand));
@@ -74,20 +77,19 @@ fn need_path(
     Ok(needs)
 }
 
-/// `b_H = n_H; b_h = max(n_h, the least n that reaches b_{h+1} by the next step)` (DESIGN 12), in place.
+/// Raises needs until the rates and the cooldown can follow them, in place: `b_h` covers the needs up to the next
+/// raise, and from it `b` is reached then (DESIGN 12, where the next raise is a step later).
 pub(super) fn backward_pass(policy: &Policy, needs: &mut [Replicas]) {
-    let cooldown = policy.step.steps_covering(policy.cooldown.up).max(1);
-    for h in (0..needs.len().saturating_sub(1)).rev() {
-        // A raise at h blocks the next one until the cooldown is over: it must cover all steps before that.
-        let end = (h + cooldown).min(needs.len() - 1);
-        let within = needs.get(h..end).and_then(|steps| steps.iter().max().copied());
-        let next = needs.get(end).copied().unwrap_or_default();
-        let own = within.unwrap_or_default();
-        let reached = rate::reach_within(policy, own, policy.step.span());
-        let b = if reached >= next {
-            own
-        } else {
-            rate::least_reaching(policy, next, policy.step.span()).max(own)
+    let stride = rate::stride(policy);
+    let pause = policy.step.steps_covering(policy.cooldown.up.max(stride));
+    let own = needs.to_vec();
+    for h in (0..faulty!(NoBackwardPass, 0, needs.len())).rev() {
+        let until_next = own.iter().skip(h).take(pause).max().copied().unwrap_or_default();
+        let b = match needs.get(h.saturating_add(pause)).copied() {
+            Some(next) if rate::reach_within(policy, until_next, stride) < next => {
+                rate::least_reaching(policy, next, stride).max(until_next)
+            }
+            _ => until_next,
         };
         if let Some(slot) = needs.get_mut(h) {
             *slot = b;

@@ -4,13 +4,16 @@ use std::fmt;
 
 use super::track::Track;
 use crate::policy::{Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy};
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// `start` raised by one rate policy: Pods add, Percent multiplies and rounds up.
 fn raised(start: u64, amount: RateAmount) -> u64 {
     match amount {
-        RateAmount::Pods(n) => start.saturating_add(u64::from(n)),
-        RateAmount::Percent(p) => start.saturating_mul(100 + u64::from(p)).div_ceil(100),
+        RateAmount::Pods(n) => faulty!(Overflow, start + (u64::MAX - 1), start.saturating_add(u64::from(n))),
+        RateAmount::Percent(p) => {
+            let hundredths = start.saturating_mul(100 + u64::from(p));
+            faulty!(RoundsRatesDown, hundredths / 100, hundredths.div_ceil(100))
+        }
     }
 }
 
@@ -28,7 +31,7 @@ fn count(n: u64) -> Replicas {
 
 /// What stood at the start of a policy's period: without what we added since, with what we removed since.
 fn at_start(asked: Replicas, track: &Track, now: Timestamp, policy: &RatePolicy) -> u64 {
-    let added = u64::from(track.changed_within(now, policy, true));
+    let added = faulty!(ForgetsChanges, 0, u64::from(track.changed_within(now, policy, true)));
     let removed = u64::from(track.changed_within(now, policy, false));
     u64::from(asked.get()).saturating_add(removed).saturating_sub(added)
 }
@@ -55,19 +58,25 @@ pub fn down_limit(policy: &Policy, asked: Replicas, track: &Track, now: Timestam
     select(rules, limits, false).map_or(asked, |limit| count(limit).min(asked))
 }
 
-/// Times that every policy no longer than `within` is fresh again within it: the careful count for mixed periods.
-fn rounds(rules: &ScalingRules, within: Span) -> u64 {
-    let longest =
-        rules.policies.iter().map(|one| one.period.millis()).filter(|&ms| ms <= within.millis()).max();
-    longest.map_or(1, |ms| (within.millis() / ms.max(1)).clamp(1, 64))
+/// The time after which the up-policies allow as much again: a step, or longer where their periods are. Of several
+/// periods the shortest counts where the largest change is selected, else the longest.
+pub fn stride(policy: &Policy) -> Span {
+    let rules = &policy.behavior.up;
+    let periods = rules.policies.iter().map(|one| one.period);
+    let obeyed = if rules.select == SelectPolicy::Max { periods.min() } else { periods.max() };
+    obeyed.unwrap_or(Span::ZERO).max(policy.step.span())
 }
 
-/// How far the up-policies reach from `n` within a time, from fresh windows.
+/// How far the up-policies reach from `n` within a time, from fresh windows; those of longer periods do not count.
 pub fn reach_within(policy: &Policy, n: Replicas, within: Span) -> Replicas {
     let rules = &policy.behavior.up;
+    let counts = || rules.policies.iter().filter(|one| one.period <= within);
+    // Times that every one of them is fresh again and the cooldown over: the careful count for mixed periods.
+    let longest = counts().map(|one| one.period).max().unwrap_or(within);
+    let longest = longest.max(policy.cooldown.up).millis().max(1);
     let mut reached = u64::from(n.get());
-    for _ in 0..rounds(rules, within) {
-        let limits = rules.policies.iter().map(|one| raised(reached, one.amount));
+    for _ in 0..(within.millis() / longest).clamp(1, 64) {
+        let limits = counts().map(|one| raised(reached, one.amount));
         let Some(next) = select(rules, limits, true) else { return n };
         if next <= reached || next >= u64::from(Replicas::HARD_CAP.get()) {
             reached = next.max(reached);

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::policy::{Policy, SpendRule};
-use crate::units::{Money, PricePerReplicaHour, Replicas};
+use crate::units::{Money, PricePerReplicaHour, Replicas, faulty};
 
 /// What the spend limit did, for its sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,10 @@ pub fn apply(
     };
     if let Some(most) = max_per_hour {
         let cap = most.replicas_at(*price);
-        let limit = cap.max(asked).max(policy.bounds.min()).max(present_need);
-        if proposal > limit {
+        let cap = faulty!(RoundsMoneyUp, Replicas::new(cap.get().saturating_add(1)), cap);
+        let stands = faulty!(MoneyLowers, Replicas::ZERO, asked);
+        let limit = cap.max(stands).max(policy.bounds.min()).max(present_need);
+        if faulty!(NoCeiling, false, proposal > limit) {
             let withheld = Replicas::new(proposal.get() - limit.get());
             let fact =
                 Fact::Withheld { cap, withheld, most: *most, price: *price, currency: currency.clone() };

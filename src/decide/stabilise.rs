@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::track::Track;
 use crate::policy::Policy;
-use crate::units::{Replicas, Timestamp};
+use crate::units::{Replicas, Timestamp, faulty};
 
 /// What the windows did, for their sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn apply(
             return (limit, Fact::Up(limit));
         }
     } else if proposal < asked {
-        let limit = highest.min(asked);
+        let limit = faulty!(NoWindow, proposal, highest.min(asked));
         if proposal < limit {
             return (limit, Fact::Down(limit));
         }

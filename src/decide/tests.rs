@@ -361,6 +361,19 @@ mod prediction {
     }
 
     #[test]
+    fn the_backward_pass_knows_periods_longer_than_a_step() {
+        let mut policy = policy();
+        policy.behavior.up.policies =
+            vec![RatePolicy { amount: RateAmount::Pods(2), period: Span::from_minutes(3) }];
+        let mut path = vec![500.0; 9];
+        path.resize(60, 1500.0);
+        let outlook = sure(-60, &path);
+        let decision = decide_once(&policy, 5, &[seen(value(500.0, 0), Some(&outlook))]);
+        // 15 are needed in step 9; from step 3 (lead) 2 may be added, and 2 three steps later: 15 - 4 = 11.
+        assert_eq!(decision.predicted, Some(replicas(11)));
+    }
+
+    #[test]
     fn a_release_waits_for_every_step_of_lead_and_hold() {
         let mut path = vec![500.0; 12];
         path.push(1200.0);
@@ -501,8 +514,8 @@ mod bad_evidence {
                 fell_at.get_or_insert(15 * i);
             }
         }
-        // The last absent tick is at 135 s: the window is clear at 195 s.
-        assert_eq!(fell_at, Some(195));
+        // The first evidence is that of 150 s: the window is clear at 210 s.
+        assert_eq!(fell_at, Some(210));
     }
 
     #[test]
@@ -615,6 +628,38 @@ mod floors_and_limits {
         assert_eq!(desired(2800.0, 0, &mut track), 20);
         assert_eq!(desired(70.0, 0, &mut track), 20);
         assert_eq!(desired(2800.0, 30, &mut track), 40);
+    }
+
+    #[test]
+    fn a_cooldown_longer_than_half_an_hour_is_kept() {
+        let mut policy = policy();
+        policy.cooldown.up = Span::from_hours(1);
+        let mut track = Track { to: replicas(20), ..Track::default() };
+        track.record_change(at(0), replicas(30), replicas(20));
+        for (seconds, expected) in [(2400, 20), (3599, 20), (3600, 40)] {
+            track.prune(at(seconds), &policy);
+            let metrics = [seen(value(2800.0, seconds), None)];
+            let situation = situation(at(seconds), replicas(20), &metrics);
+            let decision = decide(&policy, &situation, &mut Vec::new(), &mut track);
+            assert_eq!(decision.desired, replicas(expected), "at {seconds} s");
+        }
+    }
+
+    #[test]
+    fn i34_a_clock_that_is_set_back_makes_no_wait_longer_than_it_is() {
+        let mut policy = policy();
+        policy.cooldown = PerDirection { up: Span::from_seconds(60), down: Span::from_seconds(60) };
+        for (x, expected) in [(2800.0, 40), (700.0, 10)] {
+            let mut track = Track { to: replicas(20), ..Track::default() };
+            track.record_change(at(7200), replicas(10), replicas(20));
+            for seconds in [0, 30, 59, 60] {
+                track.set_back(at(seconds));
+                let metrics = [seen(value(x, seconds), None)];
+                let situation = situation(at(seconds), replicas(20), &metrics);
+                let desired = decide(&policy, &situation, &mut Vec::new(), &mut track).desired;
+                assert_eq!(desired, replicas(if seconds < 60 { 20 } else { expected }), "at {seconds} s");
+            }
+        }
     }
 
     #[test]

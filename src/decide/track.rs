@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Policy, RatePolicy};
-use crate::units::{Replicas, Span, Timestamp};
+use crate::units::{Replicas, Span, Timestamp, faulty};
 
 /// Entries that a stabilisation window keeps at most; older ones are merged upwards (DESIGN 8).
 const WINDOW_ENTRIES_MAX: usize = 16;
@@ -33,9 +33,12 @@ pub struct Track {
     /// The last increase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_up: Option<Timestamp>,
-    /// The last decrease, or when the history was lost.
+    /// The last decrease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_down: Option<Timestamp>,
+    /// When the history began, or was lost: as a change for decreases, as none for needed increases (I33).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Timestamp>,
     /// Since when a raise, or a decrease, has been wanted.
     pub sustain: Sustain,
     /// A scale-up by somebody else.
@@ -75,7 +78,29 @@ pub struct HumanFloor {
 impl Track {
     /// A history that begins now: as just changed for decreases, as never changed for needed increases (I33).
     pub fn begin(now: Timestamp, asked: Replicas) -> Self {
-        Self { to: asked, down: vec![(now, asked)], last_down: Some(now), ..Self::default() }
+        let begun = faulty!(LostIsSettled, None, Some(now));
+        Self { to: asked, down: vec![(now, asked)], begun, ..Self::default() }
+    }
+
+    /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
+    pub fn set_back(&mut self, now: Timestamp) {
+        let now = faulty!(ClockBackWaits, Timestamp::from_millis(i64::MAX), now);
+        for (at, _) in self.down.iter_mut().chain(&mut self.up) {
+            *at = now.min(*at);
+        }
+        for (at, _) in &mut self.events {
+            *at = now.min(*at);
+        }
+        for at in &mut self.foreign {
+            *at = now.min(*at);
+        }
+        let Self { last_up, last_down, begun, sustain, human, .. } = self;
+        for at in [last_up, last_down, begun, &mut sustain.up, &mut sustain.down].into_iter().flatten() {
+            *at = now.min(*at);
+        }
+        if let Some(human) = human {
+            human.until = human.until.min(now.plus(HUMAN_FLOOR));
+        }
     }
 
     /// Notes a change of ours that reached the object.
@@ -130,7 +155,7 @@ impl Track {
 
     /// Replicas that we added (`up`) or removed within a rate policy's period.
     pub fn changed_within(&self, now: Timestamp, policy: &RatePolicy, up: bool) -> u32 {
-        let cutoff = now.minus(policy.period);
+        let cutoff = faulty!(FixedInstant, Timestamp::from_seconds(1_795_737_600), now.minus(policy.period));
         let sum: i64 = self
             .events
             .iter()

@@ -90,6 +90,20 @@ impl Memory {
             .unwrap_or_default()
     }
 
+    /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        for evidence in &mut self.evidence {
+            evidence.set_back(now);
+        }
+        let shadow = self.shadow.as_mut().map(|shadow| &mut shadow.track);
+        for track in self.track.as_mut().into_iter().chain(shadow) {
+            track.set_back(now);
+        }
+        if let Some(intent) = &mut self.intent {
+            intent.at = intent.at.min(now);
+        }
+    }
+
     /// After a restart: the scale-down window begins with `(now, max(asked, stored maximum))` (DESIGN 8).
     pub fn reseed(&mut self, now: Timestamp, asked: Replicas) {
         if let Some(track) = &mut self.track {

@@ -10,6 +10,10 @@ use crate::policy::{Fallback, PerDirection, RateAmount, RatePolicy, SelectPolicy
 use crate::units::{Money, PricePerReplicaHour, Share, Span, Step};
 
 mod break_glass;
+mod cases;
+mod laws;
+mod limits;
+mod reference;
 
 pub(crate) fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservation<'a>]) -> Observation<'a> {
     Observation {
@@ -261,116 +265,6 @@ prop_compose! {
         });
         policy.fallback = Fallback { after_absent_for: Span::from_seconds(30), replicas: fallback.map(|n| replicas(min.get() + n.min(extra))) };
         policy
-    }
-}
-
-/// One tick on two metrics-free choices: the reading and, if any, the trusted forecast.
-fn one_tick(
-    policy: &Policy,
-    asked: u32,
-    reading: Reading,
-    outlook: Option<&QuantileForecast>,
-    memory: &Memory,
-) -> Tick {
-    let metrics = [seen(reading, outlook)];
-    tick(policy, &observe(0, asked, &metrics), memory)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn i01_i02_i03_the_result_is_within_bounds_and_repeatable(
-        policy in any_policy(), asked in 0..150_u32, reading in any_reading(),
-        outlook in prop::option::of(any_forecast())
-    ) {
-        let memory = Memory::default();
-        let tick = one_tick(&policy, asked, reading, outlook.as_ref(), &memory);
-        prop_assert_eq!(&tick, &one_tick(&policy, asked, reading, outlook.as_ref(), &memory));
-        if asked > 0 {
-            prop_assert!(policy.bounds.clamp(tick.decision.desired) == tick.decision.desired);
-        }
-        let trail = &tick.decision.stages;
-        for pair in trail.windows(2) {
-            prop_assert_eq!(pair[0].after, pair[1].before, "the trail has no hole");
-        }
-    }
-
-    #[test]
-    fn i04_more_demand_never_gives_fewer(
-        policy in any_policy(), asked in 1..150_u32, x in 0.0..15_000.0_f64, more in 0.0..5_000.0_f64,
-        outlook in prop::option::of(any_forecast())
-    ) {
-        let memory = Memory::default();
-        let fewer = one_tick(&policy, asked, value(x, 0), outlook.as_ref(), &memory);
-        let greater = one_tick(&policy, asked, value(x + more, 0), outlook.as_ref(), &memory);
-        prop_assert!(fewer.decision.desired <= greater.decision.desired);
-    }
-
-    #[test]
-    fn i07_the_unit_of_demand_does_not_matter(
-        policy in any_policy(), asked in 1..150_u32, x in 0.0..15_000.0_f64, power in -20..20_i32
-    ) {
-        let k = 2.0_f64.powi(power);
-        let memory = Memory::default();
-        let plain = one_tick(&policy, asked, value(x, 0), None, &memory);
-        let mut metric = seen(value(x * k, 0), None);
-        metric.capacity = crate::units::CapacityPerReplica::new(100.0 * k);
-        let metrics = [metric];
-        let scaled = tick(&policy, &observe(0, asked, &metrics), &memory);
-        prop_assert_eq!(plain.decision.desired, scaled.decision.desired);
-    }
-
-    #[test]
-    fn i14_i20_losing_the_reading_never_lowers(
-        policy in any_policy(), asked in 1..150_u32, reading in any_reading(),
-        outlook in prop::option::of(any_forecast())
-    ) {
-        let memory = Memory::default();
-        let present = one_tick(&policy, asked, reading, outlook.as_ref(), &memory);
-        let absent = one_tick(&policy, asked, Reading::Absent(Absence::Empty), outlook.as_ref(), &memory);
-        let stands = replicas(asked).min(policy.bounds.max());
-        prop_assert!(absent.decision.desired >= stands);
-        prop_assert!(absent.decision.desired >= stands.min(present.decision.desired));
-    }
-
-    #[test]
-    fn i31_i32_rates_and_cooldowns_hold_over_a_run(
-        mut policy in any_policy(), xs in prop::collection::vec(0.0..12_000.0_f64, 60)
-    ) {
-        policy.mode = Mode::Active;
-        let start = policy.bounds.min().get();
-        let (path, _) = run(&policy, start, 60, |i| xs[usize::try_from(i).unwrap()]);
-        let mut last_change: Option<usize> = None;
-        let mut before = start;
-        for (i, &n) in path.iter().enumerate() {
-            if n != before {
-                if let Some(last) = last_change {
-                    let gap = Span::from_seconds(15 * u64::try_from(i - last).unwrap());
-                    let needed = if n > before { policy.cooldown.up } else { policy.cooldown.down };
-                    prop_assert!(gap >= needed, "changed {before} -> {n} after {gap}, cooldown {needed}");
-                }
-                last_change = Some(i);
-            }
-            before = n;
-        }
-    }
-
-    #[test]
-    fn i41_money_withholds_growth_and_never_lowers(
-        policy in any_policy(), asked in 1..150_u32, x in 0.0..15_000.0_f64
-    ) {
-        let memory = Memory::default();
-        let mut unlimited = policy.clone();
-        unlimited.spend = None;
-        let with = one_tick(&policy, asked, value(x, 0), None, &memory).decision;
-        let without = one_tick(&unlimited, asked, value(x, 0), None, &memory).decision;
-        prop_assert!(with.desired <= without.desired);
-        prop_assert!(with.desired >= without.desired.min(replicas(asked)));
-        if let Some(SpendRule { price, max_per_hour: Some(most), .. }) = &policy.spend {
-            let allowed = most.replicas_at(*price).max(replicas(asked)).max(policy.bounds.min()).max(with.present_need);
-            prop_assert!(with.desired <= policy.bounds.clamp(allowed));
-        }
     }
 }
 

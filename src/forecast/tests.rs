@@ -46,22 +46,30 @@ fn question(lead: Span, unserved: &str) -> TrustQuestion {
 }
 
 /// Repeatable numbers (xorshift64*, Vigna 2016).
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         dice.uniform();
         dice
     }
 
     /// In 0 .. 1.
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
+        f64::from(self.bits()) / f64::from(u32::MAX)
+    }
+
+    /// In `0 .. n`; `n` is small, so that the bias of the remainder does not matter.
+    pub(crate) fn below(&mut self, n: u32) -> u32 {
+        self.bits() % n
+    }
+
+    fn bits(&mut self) -> u32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let top = u32::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32).unwrap();
-        f64::from(top) / f64::from(u32::MAX)
+        u32::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32).unwrap()
     }
 
     /// Of mean 0 and variance 1, the sum of twelve uniform ones.

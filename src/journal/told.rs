@@ -110,7 +110,7 @@ impl Told {
 
 impl ToldMetric {
     fn of(name: &str, judged: &Judged) -> Self {
-        let Judged { demand, capacity, standing, censored, absent_since: _ } = *judged;
+        let Judged { demand, capacity, standing, censored, absent_since: _, returned: _ } = *judged;
         let standing = match standing {
             Standing::Fresh => "Fresh".to_owned(),
             Standing::Partial => "Partial".to_owned(),

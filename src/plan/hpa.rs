@@ -92,6 +92,7 @@ fn judged(scenario: &Scenario, seen: usize) -> Vec<Judged> {
             standing: Standing::Fresh,
             censored: false,
             absent_since: None,
+            returned: false,
         })
         .collect()
 }
