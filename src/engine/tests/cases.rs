@@ -2,7 +2,7 @@
 //! few, so that every limit has something to bind.
 
 use crate::calendar::{Effect, Window};
-use crate::decide::{Absence, Boost, BreakGlass, MetricObservation, Reading, Track};
+use crate::decide::{Absence, Boost, BreakGlass, Growth, MetricObservation, Reading, Track};
 use crate::engine::{HpaFloor, Memory, Observation, Tick, tick};
 use crate::forecast::tests::Dice;
 use crate::forecast::{QuantileForecast, Quantiles};
@@ -11,8 +11,8 @@ use crate::policy::{
     RatePolicy, ReactiveRule, ScalingRules, SelectPolicy, SpendRule, Thresholds,
 };
 use crate::units::{
-    CapacityPerReplica, Demand, Money, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
-    Timestamp,
+    CapacityPerReplica, Demand, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span,
+    Step, Timestamp,
 };
 
 /// 2026-11-27T00:00:00Z.
@@ -133,6 +133,7 @@ impl Scene {
             rival: self.rival,
             events: &self.events,
             break_glass: self.orders,
+            growth: Growth::default(),
             metrics: &metrics,
         };
         tick(policy, &observation, memory)
@@ -245,7 +246,7 @@ fn policy(draw: &mut Draw) -> Policy {
         step: Step::MINUTE,
         history: Span::from_hours(28 * 24),
         time_zone: "UTC".into(),
-        unserved: Share::new(draw.one(&[0.1, 0.01, 0.001, 0.0001])).unwrap(),
+        objective: Objective::Unserved(Share::new(draw.one(&[0.1, 0.01, 0.001, 0.0001])).unwrap()),
         reactive: ReactiveRule {
             average_utilization: Share::from_percent(draw.whole(40, 100)),
             floor_utilization: Share::from_percent(draw.whole(60, 100)),

@@ -400,7 +400,7 @@ impl Moment<'_> {
             let Some(quantiles) = outlook.steps.get(first + i) else { return true };
             let unserved = quantiles.expected_above(n.as_f64() * capacity.get() * (1.0 + 1e-8));
             let twice = if seen.level.is_some() { 2.0 } else { 1.0 };
-            unserved <= twice * policy.unserved.get() * quantiles.mean() * (1.0 + 1e-6) + 1e-12
+            unserved <= twice * policy.objective.share().get() * quantiles.mean() * (1.0 + 1e-6) + 1e-12
         };
         judge.hold(27, enough(wants.raise_to, lead), || format!("{} are raised to", wants.raise_to));
         judge.hold(27, (0..=last).all(|i| enough(wants.release_to, i)), || {

@@ -60,7 +60,7 @@ fn policy(policy: &Policy) -> model::Policy {
         metrics: policy.metrics.iter().map(|rule| (span(rule.max_age), rule.prediction)).collect(),
         lead: span(policy.lead),
         step: span(policy.step.span()),
-        unserved: policy.unserved.get(),
+        unserved: policy.objective.share().get(),
         average: policy.reactive.average_utilization.get(),
         floor: policy.reactive.floor_utilization.get(),
         up: rules(&behavior.up, policy.cooldown.up, sustain.up),
