@@ -68,7 +68,7 @@ fn need_path(
         .take(last + 1)
         .map(|quantiles| {
             let enough = quantiles.capacity_for(policy.objective, seen.level);
-            replicas_ceil(faulty!(Median, quantiles.at(0.5).get(), enough) / capacity.get())
+            replicas_ceil(faulty!(LowQuantile, quantiles.at(0.3).get(), enough) / capacity.get())
         })
         .collect();
     if let (Some(first), Some(demand)) = (needs.first_mut(), judged.demand) {

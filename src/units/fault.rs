@@ -44,7 +44,7 @@ mod planted {
         ReturnsAtOnce,
         BelowReactive,
         TrustsAll,
-        Median,
+        LowQuantile,
         FixedInstant,
         ForgetsChanges,
         NoCooldown,

@@ -246,7 +246,7 @@ fn policy(draw: &mut Draw) -> Policy {
         step: Step::MINUTE,
         history: Span::from_hours(28 * 24),
         time_zone: "UTC".into(),
-        objective: Objective::Unserved(Share::new(draw.one(&[0.1, 0.01, 0.001, 0.0001])).unwrap()),
+        objective: objective(draw),
         reactive: ReactiveRule {
             average_utilization: Share::from_percent(draw.whole(40, 100)),
             floor_utilization: Share::from_percent(draw.whole(60, 100)),
@@ -271,6 +271,15 @@ fn policy(draw: &mut Draw) -> Policy {
             replicas: draw.happens(0.4).then(|| Replicas::new(draw.whole(min, max))),
         },
         actuation: if beside_hpa { Actuation::HorizontalPodAutoscalerFloor } else { Actuation::Scale },
+    }
+}
+
+fn objective(draw: &mut Draw) -> Objective {
+    let price = |thousandths: u32| PricePerReplicaHour::parse(&money(thousandths)).unwrap();
+    match draw.whole(0, 9) {
+        0..=6 => Objective::Unserved(Share::new(draw.one(&[0.1, 0.01, 0.001, 0.0001])).unwrap()),
+        7 | 8 => Objective::Quantile(Share::new(draw.uniform(0.5, 0.999)).unwrap()),
+        _ => Objective::Costs { idle: price(draw.whole(1, 100)), missing: price(draw.whole(100, 9000)) },
     }
 }
 

@@ -399,6 +399,9 @@ impl Moment<'_> {
         let enough = |n: Replicas, i: usize| {
             let Some(quantiles) = outlook.steps.get(first + i) else { return true };
             let unserved = quantiles.expected_above(n.as_f64() * capacity.get() * (1.0 + 1e-8));
+            if let Some(level) = policy.objective.level() {
+                return n.as_f64() * capacity.get() * (1.0 + 1e-8) >= quantiles.at(level.get()).get();
+            }
             let twice = if seen.level.is_some() { 2.0 } else { 1.0 };
             unserved <= twice * policy.objective.share().get() * quantiles.mean() * (1.0 + 1e-6) + 1e-12
         };
@@ -620,7 +623,7 @@ laws! {
     i21_a_lower_minimum_lowers_nothing_without_evidence: 21, [AbsentIsFresh];
     i22_floor_is_never_below_the_reactive_answer: 22, [BelowReactive];
     i23_without_trust_the_answer_is_the_reactive_one: 23, [TrustsAll];
-    i27_the_upper_band_is_followed: 27, [Median];
+    i27_the_upper_band_is_followed: 27, [LowQuantile];
     i29_whole_days_later_nothing_changes: 29, [FixedInstant];
     i31_rates_hold: 31, [ForgetsChanges];
     i32_cooldowns_hold: 32, [NoCooldown];

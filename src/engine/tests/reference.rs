@@ -10,7 +10,9 @@ use super::cases::{Case, Past, Scene};
 use crate::decide::{Fact, Reading, Stage, Standing};
 use crate::engine::Tick;
 use crate::policy::{Actuation, Mode, Policy, RateAmount, ScalingRules, SelectPolicy};
-use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp};
+use crate::units::{
+    CapacityPerReplica, Demand, Objective, PricePerReplicaHour, Replicas, Share, Span, Timestamp,
+};
 
 /// Cases, and how many ticks they hold together at least.
 const CASES: u64 = 300_000;
@@ -50,6 +52,10 @@ fn thousandths(text: &str) -> u64 {
     whole.parse::<u64>().unwrap() * 1000 + format!("{part:0<3}").parse::<u64>().unwrap()
 }
 
+fn price(price: PricePerReplicaHour) -> u64 {
+    thousandths(&price.to_string())
+}
+
 fn policy(policy: &Policy) -> model::Policy {
     let (behavior, sustain) = (&policy.behavior, policy.thresholds.sustain);
     model::Policy {
@@ -60,15 +66,20 @@ fn policy(policy: &Policy) -> model::Policy {
         metrics: policy.metrics.iter().map(|rule| (span(rule.max_age), rule.prediction)).collect(),
         lead: span(policy.lead),
         step: span(policy.step.span()),
-        unserved: policy.objective.share().get(),
+        objective: match policy.objective {
+            Objective::Unserved(share) => model::Objective::Unserved(share.get()),
+            Objective::Quantile(level) => model::Objective::Quantile(level.get()),
+            Objective::Costs { idle, missing } => model::Objective::Costs(price(idle), price(missing)),
+        },
         average: policy.reactive.average_utilization.get(),
         floor: policy.reactive.floor_utilization.get(),
         up: rules(&behavior.up, policy.cooldown.up, sustain.up),
         down: rules(&behavior.down, policy.cooldown.down, sustain.down),
         min_step: policy.thresholds.min_step.get(),
-        spend: policy.spend.as_ref().and_then(|rule| {
-            Some((thousandths(&rule.price.to_string()), thousandths(&rule.max_per_hour?.to_string())))
-        }),
+        spend: policy
+            .spend
+            .as_ref()
+            .and_then(|rule| Some((price(rule.price), thousandths(&rule.max_per_hour?.to_string())))),
         suspect_for: span(policy.suspect_for),
         absent_for: span(policy.fallback.after_absent_for),
         fallback: policy.fallback.replicas.map(Replicas::get),

@@ -1,5 +1,7 @@
 //! What a forecast says, and what it needs.
 
+use crate::Objective;
+
 /// The levels of the quantiles.
 const LEVELS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999];
 
@@ -24,10 +26,18 @@ pub fn need(replicas: f64) -> u32 {
 }
 
 /// What a step needs: the share unserved, or a rehearsed quantile that leaves twice it at most and half at least.
-pub fn sized(q: &[f64; 11], capacity: f64, unserved: f64, level: Option<f64>) -> u32 {
+pub fn sized(q: &[f64; 11], capacity: f64, objective: Objective, level: Option<f64>) -> u32 {
+    let unserved = match objective {
+        Objective::Unserved(share) => share,
+        Objective::Quantile(level) => return need(quantile(q, level) / capacity),
+        Objective::Costs(idle, missing) => {
+            let level = missing as f64 / (idle + missing) as f64;
+            return need(quantile(q, level) / capacity);
+        }
+    };
     let least = |times: f64| least_for_unserved(q, capacity, unserved * times);
-    let quantile = |level: f64| need(quantile(q, level) / capacity);
-    level.map_or_else(|| least(1.0), |level| quantile(level).clamp(least(2.0), least(0.5)))
+    let at = |level: f64| need(quantile(q, level) / capacity);
+    level.map_or_else(|| least(1.0), |level| at(level).clamp(least(2.0), least(0.5)))
 }
 
 fn quantile(q: &[f64; 11], level: f64) -> f64 {

@@ -6,6 +6,14 @@ mod forecast;
 pub use forecast::Forecast;
 use forecast::need;
 
+/// The share that may go unserved, the quantile that is covered, or what an idle and a missing replica cost.
+#[derive(Clone, Copy, Debug)]
+pub enum Objective {
+    Unserved(f64),
+    Quantile(f64),
+    Costs(u64, u64),
+}
+
 /// One direction of `behavior`, `cooldown` and `sustainFor`.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -42,7 +50,7 @@ pub struct Policy {
     pub metrics: Vec<(i64, bool)>,
     pub lead: i64,
     pub step: i64,
-    pub unserved: f64,
+    pub objective: Objective,
     pub average: f64,
     pub floor: f64,
     pub up: Rules,
@@ -368,7 +376,7 @@ fn predict(p: &Policy, j: &Judged, seen: &Seen, now: i64) -> Option<(u32, u32)> 
     }
     let until = lead + steps(hold(p), forecast.step);
     let mut path: Vec<u32> =
-        ahead.iter().take(until + 1).map(|q| forecast::sized(q, capacity, p.unserved, seen.level)).collect();
+        ahead.iter().take(until + 1).map(|q| forecast::sized(q, capacity, p.objective, seen.level)).collect();
     path[0] = path[0].max(j.demand.map_or(0, |x| need(x / capacity)));
     backward(p, &mut path);
     Some((path[lead], path.iter().copied().max()?))
