@@ -84,7 +84,8 @@ fn a_rollout_holds_decreases_and_no_raise() {
     let mut policy = policy();
     policy.behavior.down.window = Span::ZERO;
     let growth = Growth { rollout: true, most: None };
-    for (x, asked, desired) in [(700.0, 30, 30), (2100.0, 10, 30)] {
+    // The HPA's own up-rate doubles 10 at most.
+    for (x, asked, desired) in [(700.0, 30, 30), (2100.0, 10, 20)] {
         let metrics = [seen(value(x, 0), None)];
         let observation = Observation { growth, ..observe(0, asked, &metrics) };
         assert_eq!(tick(&policy, &observation, &Memory::default()).decision.desired, replicas(desired));

@@ -43,8 +43,8 @@ const STRIDE: usize = 3;
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
 const SPAN_SECONDS: i64 = 4 * 3600;
 
-/// Spans of a week, and the one that begins.
-const SPANS: usize = 43;
+/// Spans of a week.
+const SPANS: usize = 42;
 
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
@@ -54,6 +54,10 @@ const GAIN: f64 = 0.02;
 
 /// Skill under which trust is lost at once.
 const LOSE: f64 = -0.02;
+
+/// A median that is nearer by less than this share of the naive one's error knows nothing of use: the mean of a week
+/// is a trifle nearer to noise than the mean of a day, and surely so.
+const MATERIAL: f64 = 0.01;
 
 /// Under so many standard errors it is taken to know nothing.
 const IGNORANT: f64 = 0.5;
@@ -302,19 +306,19 @@ impl Ledger {
     /// together, so that spans of four hours are compared, not steps.
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
         let n = float(self.spans.len().max(2));
-        let against = |naive: fn(&[f32; 3]) -> f32| {
+        let against = |naive: fn(&[f32; 3]) -> &f32| {
             let nearer = || {
                 self.spans.iter().map(|costs| {
                     let errors = of(&costs.errors);
                     let [own, ..] = errors;
-                    f64::from(naive(errors) - own)
+                    f64::from(*naive(errors)) * (1.0 - MATERIAL) - f64::from(*own)
                 })
             };
             let mean = nearer().sum::<f64>() / n;
             let variance = nearer().map(|by| (by - mean).powi(2)).sum::<f64>() / (n - 1.0);
             if variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
         };
-        against(|[_, present, _]| *present).min(against(|[.., level]| *level))
+        against(|[_, present, _]| present).min(against(|[.., level]| level))
     }
 
     /// The decision for the slot `target`, `steps` before it.
@@ -415,8 +419,8 @@ impl Ledger {
         let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
         if self.spans.back().is_none_or(|last| last.span < span) {
             let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
-            self.spans.push_back(Costs { span, ..Costs::default() });
             self.spans.retain(|costs| costs.span > oldest);
+            self.spans.push_back(Costs { span, ..Costs::default() });
         }
         self.spans.iter_mut().rev().find(|costs| costs.span <= span)
     }
