@@ -161,18 +161,7 @@ impl Worker {
             ignored: Vec::new(),
             ..Surroundings::default()
         };
-        let tick = ctx.tick();
-        let signals: Vec<(&Signal, Reading, Known)> = plan
-            .signals
-            .iter()
-            .zip(readings)
-            .map(|(signal, reading)| {
-                let TrustState { trusted, level, .. } =
-                    self.trust.get(signal.name()).copied().unwrap_or_default();
-                let source_suspect = ctx.pool.is_suspect(&signal.query().source, tick, now);
-                (signal, reading, Known { trusted, level, source_suspect })
-            })
-            .collect();
+        let signals = self.known(&plan.signals, readings, now);
         let forecast =
             plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust)).map(|one| {
                 crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
@@ -214,6 +203,23 @@ impl Worker {
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+    }
+
+    /// Each signal with its reading and what else is known of it.
+    fn known<'a>(
+        &self,
+        signals: &'a [Signal],
+        readings: Vec<Reading>,
+        now: Timestamp,
+    ) -> Vec<(&'a Signal, Reading, Known)> {
+        let tick = self.ctx.tick();
+        let known = |(signal, reading): (&'a Signal, Reading)| {
+            let TrustState { trusted, level, .. } =
+                self.trust.get(signal.name()).copied().unwrap_or_default();
+            let source_suspect = self.ctx.pool.is_suspect(&signal.query().source, tick, now);
+            (signal, reading, Known { trusted, level, source_suspect })
+        };
+        signals.iter().zip(readings).map(known).collect()
     }
 
     /// Keeps what was seen at this tick for the decision log, and writes the line that is due.

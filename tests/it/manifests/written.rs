@@ -13,6 +13,7 @@ pub(crate) fn written() -> Vec<Row> {
         between_fields(),
         counts(),
         texts(),
+        objectives(),
         money(),
         targets(),
         queries(),
@@ -139,38 +140,12 @@ fn counts() -> Vec<Line> {
     ]
 }
 
-fn texts() -> Vec<Line> {
-    let capacity = "spec.metrics[0].capacityPerReplica";
-    let cooldown = "spec.cooldown.scaleUp";
-    let tolerance = "spec.behavior.scaleUp.tolerance";
+fn objectives() -> Vec<Line> {
     let unserved = "spec.objective.unserved";
-    let step = "spec.forecast.step";
-    let zone = "spec.forecast.timeZone";
     vec![
-        ("a cooldown of 10 years", "checkout", set(cooldown, "87600h"), cooldown, Refuses),
-        ("a bare number as duration", "checkout", set(cooldown, "5"), cooldown, Refuses),
-        ("a number as duration", "checkout", set(cooldown, 5), cooldown, Refuses),
-        ("a duration in words", "checkout", set(cooldown, "5 minutes"), cooldown, Refuses),
-        ("an ISO duration", "checkout", set(cooldown, "PT5M"), cooldown, Refuses),
-        ("a negative duration", "checkout", set(cooldown, "-5m"), cooldown, Refuses),
-        ("a duration that overflows", "checkout", set(cooldown, "99999999999999h"), cooldown, Refuses),
-        ("units in the wrong order", "checkout", set(cooldown, "5s1m"), cooldown, Refuses),
-        ("a step of zero", "checkout", set(step, "0s"), step, Refuses),
-        ("a step that does not divide an hour", "checkout", set(step, "70s"), step, Refuses),
-        ("a step of half seconds", "checkout", set(step, "22s500ms"), step, Accepts),
-        ("a capacity of zero", "checkout", set(capacity, "0"), capacity, Refuses),
-        ("a capacity of 0.000", "checkout", set(capacity, "0.000"), capacity, Refuses),
-        ("a negative capacity", "checkout", set(capacity, "-5"), capacity, Refuses),
-        ("an empty capacity", "checkout", set(capacity, ""), capacity, Refuses),
-        ("a capacity with a blank", "checkout", set(capacity, "5 "), capacity, Refuses),
-        ("a capacity in full-width digits", "checkout", set(capacity, "５"), capacity, Refuses),
-        ("a capacity of NaN", "checkout", set(capacity, "NaN"), capacity, Refuses),
-        ("a capacity as a number", "checkout", set(capacity, 120), capacity, Refuses),
-        ("a capacity next to nothing", "checkout", set(capacity, "1e-300"), capacity, Accepts),
-        ("a capacity beyond any float", "checkout", set(capacity, "1e999"), capacity, Accepts),
-        ("a capacity of 18 digits", "checkout", set(capacity, "123456789012345678"), capacity, Accepts),
-        ("a tolerance of 1", "checkout", set(tolerance, "1"), tolerance, Refuses),
-        ("a negative tolerance", "checkout", set(tolerance, "-0.1"), tolerance, Refuses),
+        ("an objective of zero", "checkout", set(unserved, "0%"), unserved, Refuses),
+        ("an objective of 51 %", "checkout", set(unserved, "51%"), unserved, Refuses),
+        ("an objective of 0.51", "checkout", set(unserved, "0.51"), unserved, Refuses),
         (
             "a quantile below the median",
             "checkout",
@@ -208,9 +183,40 @@ fn texts() -> Vec<Line> {
             "missingReplicaHour",
             Refuses,
         ),
-        ("an objective of zero", "checkout", set(unserved, "0%"), unserved, Refuses),
-        ("an objective of 51 %", "checkout", set(unserved, "51%"), unserved, Refuses),
-        ("an objective of 0.51", "checkout", set(unserved, "0.51"), unserved, Refuses),
+    ]
+}
+
+fn texts() -> Vec<Line> {
+    let capacity = "spec.metrics[0].capacityPerReplica";
+    let cooldown = "spec.cooldown.scaleUp";
+    let tolerance = "spec.behavior.scaleUp.tolerance";
+    let step = "spec.forecast.step";
+    let zone = "spec.forecast.timeZone";
+    vec![
+        ("a cooldown of 10 years", "checkout", set(cooldown, "87600h"), cooldown, Refuses),
+        ("a bare number as duration", "checkout", set(cooldown, "5"), cooldown, Refuses),
+        ("a number as duration", "checkout", set(cooldown, 5), cooldown, Refuses),
+        ("a duration in words", "checkout", set(cooldown, "5 minutes"), cooldown, Refuses),
+        ("an ISO duration", "checkout", set(cooldown, "PT5M"), cooldown, Refuses),
+        ("a negative duration", "checkout", set(cooldown, "-5m"), cooldown, Refuses),
+        ("a duration that overflows", "checkout", set(cooldown, "99999999999999h"), cooldown, Refuses),
+        ("units in the wrong order", "checkout", set(cooldown, "5s1m"), cooldown, Refuses),
+        ("a step of zero", "checkout", set(step, "0s"), step, Refuses),
+        ("a step that does not divide an hour", "checkout", set(step, "70s"), step, Refuses),
+        ("a step of half seconds", "checkout", set(step, "22s500ms"), step, Accepts),
+        ("a capacity of zero", "checkout", set(capacity, "0"), capacity, Refuses),
+        ("a capacity of 0.000", "checkout", set(capacity, "0.000"), capacity, Refuses),
+        ("a negative capacity", "checkout", set(capacity, "-5"), capacity, Refuses),
+        ("an empty capacity", "checkout", set(capacity, ""), capacity, Refuses),
+        ("a capacity with a blank", "checkout", set(capacity, "5 "), capacity, Refuses),
+        ("a capacity in full-width digits", "checkout", set(capacity, "５"), capacity, Refuses),
+        ("a capacity of NaN", "checkout", set(capacity, "NaN"), capacity, Refuses),
+        ("a capacity as a number", "checkout", set(capacity, 120), capacity, Refuses),
+        ("a capacity next to nothing", "checkout", set(capacity, "1e-300"), capacity, Accepts),
+        ("a capacity beyond any float", "checkout", set(capacity, "1e999"), capacity, Accepts),
+        ("a capacity of 18 digits", "checkout", set(capacity, "123456789012345678"), capacity, Accepts),
+        ("a tolerance of 1", "checkout", set(tolerance, "1"), tolerance, Refuses),
+        ("a negative tolerance", "checkout", set(tolerance, "-0.1"), tolerance, Refuses),
         ("a mode with a blank", "checkout", set("spec.mode", "DryRun "), "spec.mode", Refuses),
         ("a mode in lower case", "checkout", set("spec.mode", "active"), "spec.mode", Refuses),
         ("an empty time zone", "checkout", set(zone, ""), zone, Refuses),
