@@ -10,7 +10,7 @@
 //! nearer than the newest demand and the mean of the last day by more than chance (Diebold and Mariano 1995, on means
 //! of four hours). Noise and random walks never are.
 //!
-//! At first decisions are replayed, with experts that were fitted before the day they are judged on; until the
+//! At first decisions are replayed, with experts that were fitted before the days they are judged on; until the
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
 //! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
@@ -32,9 +32,15 @@ use crate::units::{CapacityPerReplica, Objective, Share, Span, replicas_ceil};
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
 
-/// The judged time has at least so many parts; each is a day where there are more, as the model in use is fitted every
-/// day too: one that is half a week old knows less than it.
+/// Experts are judged for this part of the time that they learned from: after it they know less than the model in use,
+/// which is fitted every day.
+const FRESH: Position = 4;
+
+/// The judged time has at least so many parts, for each of which experts are fitted to what was known before it.
 const PARTS_MIN: Position = 2;
+
+/// Decisions on blocks in each part of the judged time; more do not change the verdict.
+const DECISIONS_MAX: Position = 336;
 
 /// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
 /// minutes each day.
@@ -203,7 +209,8 @@ impl Ledger {
             spans: VecDeque::with_capacity(SPANS),
         };
         let start = end - judged;
-        let parts = (judged / material.levels.day()).max(PARTS_MIN);
+        let fresh = (start / FRESH).max(material.levels.day());
+        let parts = (judged / fresh).max(PARTS_MIN);
         for part in 0..parts {
             let span = (start + judged * part / parts, start + judged * (part + 1) / parts);
             ledger.replay_part(sight, &material, span)?;
@@ -244,12 +251,13 @@ impl Ledger {
             let first = series.oldest_fine() + newest - clock.slot_days_before(series, newest, 1);
             levels.position_of(blocking.block_of(first) + 1)
         };
+        let stride = ((to - from) / DECISIONS_MAX).max(1);
         let past = Past { series, material, model: &fitted };
         for (ahead, horizon) in [(blocks, Ahead::Lead), (far, Ahead::Hour)] {
             let mut target = from + ahead + 1;
             while target < fine.min(to + 1) {
-                self.add_block(&past, (target - ahead, ahead, blocking.factor()), horizon);
-                target += 1;
+                self.add_block(&past, (target - ahead, ahead, stride * blocking.factor()), horizon);
+                target += stride;
             }
         }
         let sight = Sight { model: &fitted, ..sight };

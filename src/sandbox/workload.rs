@@ -63,6 +63,11 @@ impl Workloads {
             [deployments(), replica_sets(), pods()]
                 .into_iter()
                 .filter_map(|kind| store.bell(kind.idx))
+                // What is there already is looked at too.
+                .map(|mut bell| {
+                    bell.mark_changed();
+                    bell
+                })
                 .collect()
         };
         Self {

@@ -299,3 +299,29 @@ fn an_event_of_a_calendar_or_in_one_line_is_part_of_a_plan() {
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("add a duration"), "{}", said(&output));
 }
+
+#[test]
+fn each_objective_of_the_examples_is_planned_and_costs_lead_to_their_quantile() {
+    let dir = directory("objectives");
+    fs::write(dir.join("trace.csv"), trace(6 * 288)).unwrap();
+    let hours = |manifest: &str, more: &[&str]| {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/objectives").join(manifest);
+        fs::copy(example, dir.join("checkout.yaml")).unwrap();
+        let history = ["--history", "requests=trace.csv", "--out", "out"];
+        let output = plan(&dir, &[&history[..], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        let table = String::from_utf8(output.stdout).unwrap();
+        (json_of(&dir)["policies"][0]["replica_hours"].as_f64().unwrap(), table)
+    };
+    let (unserved, table) = hours("unserved.yaml", &[]);
+    assert!(table.contains("objective 0.1 % of demand unserved"), "{table}");
+    let (loose, _) = hours("unserved.yaml", &["--set", "objective.unserved=10%"]);
+    assert!(loose < unserved, "{loose} {unserved}");
+    let (quantile, table) = hours("quantile.yaml", &[]);
+    assert!(table.contains("objective the 99 % quantile of demand served"), "{table}");
+    let (median, _) = hours("quantile.yaml", &["--set", "objective.quantile=50%"]);
+    assert!(median < quantile, "{median} {quantile}");
+    let (costs, table) = hours("costs.yaml", &[]);
+    assert!(table.contains("objective least cost with 0.1 an hour for an idle replica and 9.9"), "{table}");
+    assert!((costs - quantile).abs() < 1e-9, "{costs} {quantile}");
+}

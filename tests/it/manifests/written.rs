@@ -170,6 +170,20 @@ fn objectives() -> Vec<Line> {
             Refuses,
         ),
         (
+            "an idle replica for two millions",
+            "priced",
+            set("spec.objective.costs.idleReplicaHour", "2000000"),
+            "idleReplicaHour",
+            Refuses,
+        ),
+        (
+            "a missing replica for two millions",
+            "priced",
+            set("spec.objective.costs.missingReplicaHour", "2000000"),
+            "missingReplicaHour",
+            Refuses,
+        ),
+        (
             "costs without a missing replica's",
             "checkout",
             set("spec.objective", json!({"costs": {"idleReplicaHour": "0.1"}})),
