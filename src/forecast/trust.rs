@@ -63,10 +63,10 @@ const LOSE: f64 = -0.02;
 
 /// A median that is nearer by less than this share of the naive one's error knows nothing of use: the mean of a week
 /// is a trifle nearer to noise than the mean of a day, and surely so.
-const MATERIAL: f64 = 0.01;
+const MATERIAL: f64 = 0.02;
 
 /// Under so many standard errors it is taken to know nothing.
-const IGNORANT: f64 = 0.5;
+const IGNORANT: f64 = 1.0;
 
 /// The skill of a forecast that knows nothing, at most: clearly below [`LOSE`].
 const NO_SKILL: f64 = -0.03;
@@ -91,7 +91,7 @@ pub struct TrustQuestion {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
     /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; at most -.03 when
-    /// `certainty` is under .5, and 0 when it is under 2.
+    /// `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
     /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
     /// at the lead or an hour ahead, whichever is more.

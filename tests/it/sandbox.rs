@@ -96,7 +96,7 @@ async fn the_operator_scales_ahead_of_a_ramp_it_has_seen_before() {
     // The objective is a share of all demand: no step is planned for more than twice it, the steepest included.
     assert!(unserved / served < 0.002, "{unserved} of {served}");
     // The objective lets a minute fall short by a little now and then.
-    assert!(behind <= 8, "{behind} minutes of 120");
+    assert!(behind <= 16, "{behind} minutes of 120");
     assert!(f64::from(paid) < 0.96 * f64::from(reactive), "{paid} of {reactive} replica-minutes");
 }
 
