@@ -7,8 +7,8 @@
 //! unserved where missing replicas are priced so that the two cost the same, even one that foresees everything.
 //!
 //! What it knows is judged at the lead and an hour ahead, where a season shows that minutes hide: its median is to be
-//! nearer than the newest demand and the mean of the last day by more than chance (Diebold and Mariano 1995, on means
-//! of four hours). Noise and random walks never are.
+//! nearer than the newest demand and the mean of the last day by more than a trifle and more than chance (Diebold and
+//! Mariano 1995, on means of four hours).
 //!
 //! At first decisions are replayed, with experts that were fitted before the days they are judged on; until the
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
@@ -94,7 +94,7 @@ pub struct Trust {
     /// `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
     /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
-    /// at the lead or an hour ahead, whichever is more.
+    /// by more than 2 % of their error, at the lead or an hour ahead, whichever is more.
     pub certainty: f64,
     /// The quantile that would have kept the objective, followed at every step of the last week.
     pub level: Option<Share>,

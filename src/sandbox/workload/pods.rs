@@ -93,19 +93,15 @@ impl Workloads {
 
     /// The nodes that have room take turns.
     fn next_node(&mut self, store: &Store) -> Place {
-        let nodes: Vec<&Key> = store.list(known("v1", "Node").idx, None).map(|(key, _)| key).collect();
+        let mut nodes: Vec<_> = store.list(known("v1", "Node").idx, None).collect();
         if nodes.is_empty() {
             return Place::NoNodes;
         }
-        let with_room: Vec<&Key> = store
-            .list(known("v1", "Node").idx, None)
-            .filter(|(key, node)| has_room(store, &key.name, node))
-            .map(|(key, _)| key)
-            .collect();
-        let turn = self.n_scheduled.checked_rem(with_room.len());
-        let Some(node) = turn.and_then(|turn| with_room.get(turn)) else { return Place::Full };
+        nodes.retain(|(key, node)| has_room(store, &key.name, node));
+        let turn = self.n_scheduled.checked_rem(nodes.len());
+        let Some((key, _)) = turn.and_then(|turn| nodes.get(turn)) else { return Place::Full };
         self.n_scheduled += 1;
-        Place::Node(node.name.clone())
+        Place::Node(key.name.clone())
     }
 
     /// Draws when a new pod will be ready, and says that it is being made.
