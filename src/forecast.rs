@@ -387,7 +387,7 @@ impl Forecaster {
     ///
     /// ```
     /// # use foresail::forecast::{TrustQuestion, TrustState};
-    /// # use foresail::units::{CapacityPerReplica, Share};
+    /// # use foresail::units::{CapacityPerReplica, Objective, Share};
     /// # use foresail::calendar::TimeZone;
     /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
     /// # use foresail::units::{Span, Step, Timestamp};

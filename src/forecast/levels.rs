@@ -162,11 +162,14 @@ impl<'a> Levels<'a> {
 
     /// A stored level in demand; one that is only a lower bound is what the same hour of an earlier day was, where that
     /// is more.
+    #[inline]
     fn at_least(&self, position: Position, stored: f32) -> f64 {
+        if stored.is_sign_positive() { f64::from(stored) } else { self.censored(position, stored) }
+    }
+
+    #[cold]
+    fn censored(&self, position: Position, stored: f32) -> f64 {
         let bound = f64::from(stored.abs());
-        if stored.is_sign_positive() {
-            return bound;
-        }
         let earlier = |days| {
             let at = self.days_before(position, days);
             match Sample::unpack(*self.stored.get(usize::try_from(at).ok()?)?) {

@@ -94,7 +94,7 @@ impl Watch {
         }
         // Not a whole hour, so that every minute of it is met.
         let stride = if day > 24 { day / 24 + 1 } else { 1 };
-        let later = LASTS * (day / 24).clamp(3, 12);
+        let later = LASTS * width_of(levels);
         let mut highest: f64 = 0.0;
         let mut at = 2 * day;
         while at < end - day {
@@ -107,6 +107,15 @@ impl Watch {
             at += stride;
         }
         Some(Self { threshold: (MARGIN * highest).max(LEAST) })
+    }
+
+    /// Whether the mean of the hour up to `position` is so near to the one a day before that no other could tell of a
+    /// change: a deviation is from the nearest of several, and of the mean and the median whichever is nearer. Spares
+    /// most hours the look at a week.
+    fn is_as_yesterday(self, levels: &Levels<'_>, position: Position) -> bool {
+        let width = width_of(levels);
+        let apart = levels.mean(levels.days_before(position, 1), width).zip(levels.mean(position, width));
+        apart.is_some_and(|(before, now)| (LOG.enter(now) - LOG.enter(before)).abs() < self.threshold)
     }
 
     /// The first change of the last week, if its level still stands.
@@ -124,6 +133,9 @@ impl Watch {
 
     /// The change that the hour up to `position` shows.
     pub(super) fn shift(self, levels: &Levels<'_>, position: Position, rung: Ladder) -> Option<Shift> {
+        if self.is_as_yesterday(levels, position) {
+            return None;
+        }
         let hour = Hour::new(levels, position, rung)?;
         if hour.deviation.abs() < self.threshold || hour.usual <= 0.0 {
             return None;
@@ -167,9 +179,14 @@ fn factor_since(levels: &Levels<'_>, from: Position) -> Option<f64> {
     (usual > 0.0).then_some(now / usual)
 }
 
+/// How many levels count as an hour.
+fn width_of(levels: &Levels<'_>) -> Position {
+    (levels.day() / 24).clamp(3, 12)
+}
+
 impl Hour {
     fn new(levels: &Levels<'_>, position: Position, rung: Ladder) -> Option<Self> {
-        let width = (levels.day() / 24).clamp(3, 12);
+        let width = width_of(levels);
         let mut last = [0.0; WIDEST];
         let mut seen = 0;
         for (slot, value) in last.iter_mut().zip((0..width).filter_map(|n| levels.reading(position - n))) {
