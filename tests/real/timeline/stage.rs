@@ -14,7 +14,7 @@ use crate::control_plane::prometheus::Prometheus;
 use crate::control_plane::{ControlPlane, testbed};
 
 /// Demand of the quiet hours and of the peak; one replica serves 100. The peak, with its noise, stays clear of a whole
-/// number of replicas, where the objective of 1 % would rightly leave one out.
+/// number of replicas, where a quantile would rightly leave one out.
 pub(super) const QUIET: f64 = 150.0;
 pub(super) const PEAK: f64 = 1970.0;
 /// The daily ramp climbs for so long, stays, and falls for so long; seconds.
