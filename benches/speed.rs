@@ -99,6 +99,8 @@ fn forecasting() -> Vec<Line> {
         objective: Objective::Unserved(Share::from_percent(1)),
         lead: Span::from_minutes(3),
         utilization: Share::from_percent(70),
+        floor: Share::from_percent(95),
+        window: Span::from_minutes(5),
     };
     let replay = median_seconds(15, || {
         black_box(forecaster.clone().trust(&question));

@@ -406,6 +406,8 @@ impl Forecaster {
     ///     objective: Objective::Unserved(Share::parse("0.1%").unwrap()),
     ///     lead: Span::from_minutes(5),
     ///     utilization: Share::from_percent(70),
+    ///     floor: Share::from_percent(95),
+    ///     window: Span::from_minutes(5),
     /// };
     /// let jumps = Forecaster::learn(config.clone(), &samples).trust(&question);
     /// assert!(TrustState::earned(jumps).trusted, "{jumps:?}");

@@ -54,6 +54,12 @@ pub fn headroom<'a>(
 
 /// What decides whether a forecast is trusted.
 pub fn trust_question(policy: &Policy, capacity: CapacityPerReplica) -> TrustQuestion {
-    let utilization = policy.reactive.average_utilization;
-    TrustQuestion { capacity, objective: policy.objective, lead: policy.lead, utilization }
+    TrustQuestion {
+        capacity,
+        objective: policy.objective,
+        lead: policy.lead,
+        utilization: policy.reactive.average_utilization,
+        floor: policy.reactive.floor_utilization,
+        window: policy.behavior.down.window,
+    }
 }

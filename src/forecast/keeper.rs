@@ -365,6 +365,8 @@ mod tests {
             objective: Objective::Unserved(Share::from_percent(1)),
             lead: Span::from_minutes(3),
             utilization: Share::from_percent(70),
+            floor: Share::from_percent(95),
+            window: Span::from_minutes(5),
         }
     }
 

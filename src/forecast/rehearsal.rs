@@ -5,14 +5,17 @@
 //! condition of a constrained minimum, with the share as the constraint). Which probability that is follows from what
 //! came: the decisions of the last week are rehearsed at a ladder of quantiles, and the level between the rungs at which
 //! just the objective's share would have gone unserved is the answer. A forecast that is too narrow is given a higher
-//! level by it, one that is too wide a lower one.
+//! level by it, one that is too wide a lower one. What was wanted stands for the scale-down window, and what present
+//! demand wants does too: both serve much of what a bursting series brings, and no level needs to serve it again.
 //!
 //! A censored sample shows at least what was missing, and nothing of what was served: it raises the level, and never
 //! lowers it.
 
+use std::collections::VecDeque;
+
 use super::kernels::short;
 use super::quantiles::Quantiles;
-use crate::units::{CapacityPerReplica, Share, replicas_ceil};
+use crate::units::{CapacityPerReplica, Share, Span, Timestamp, replicas_ceil};
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
 const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
@@ -23,6 +26,37 @@ const N_RUNGS: usize = 8;
 pub(super) struct Rehearsal {
     missing: [f32; N_RUNGS],
     demand: f32,
+}
+
+/// What was wanted at each rung, in demand, by the decisions of the last scale-down window, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing(VecDeque<(Timestamp, [f32; N_RUNGS])>);
+
+impl Standing {
+    /// What stands at each rung at `at`, when `quantiles` were foreseen for then and `present` was wanted anyway; what
+    /// was wanted longer than `window` before has been released.
+    pub(super) fn want(
+        &mut self,
+        (at, window): (Timestamp, Span),
+        quantiles: &Quantiles,
+        present: f64,
+    ) -> [f64; N_RUNGS] {
+        let from = at.minus(window);
+        self.0.retain(|&(then, _)| from < then && then < at);
+        self.0.push_back((at, RUNGS.map(|level| short(quantiles.at(level).get().max(present)))));
+        let mut stands = [0.0_f64; N_RUNGS];
+        for (_, wanted) in &self.0 {
+            for (most, &one) in stands.iter_mut().zip(wanted) {
+                *most = most.max(f64::from(one));
+            }
+        }
+        stands
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(Timestamp, [f32; N_RUNGS])>()
+    }
 }
 
 /// What came of a rehearsed decision.
@@ -37,11 +71,11 @@ pub(super) struct Came {
 }
 
 impl Rehearsal {
-    /// Rehearses one decision in whole replicas.
-    pub(super) fn add(&mut self, quantiles: &Quantiles, capacity: CapacityPerReplica, came: Came) {
+    /// Rehearses one decision in whole replicas; `stands`: in demand, at each rung.
+    pub(super) fn add(&mut self, stands: &[f64; N_RUNGS], capacity: CapacityPerReplica, came: Came) {
         let Came { demand, censored, steps } = came;
-        for (sum, level) in self.missing.iter_mut().zip(RUNGS) {
-            let replicas = replicas_ceil(quantiles.at(level).get() / capacity.get());
+        for (sum, stands) in self.missing.iter_mut().zip(stands) {
+            let replicas = replicas_ceil(stands / capacity.get());
             let served = replicas.as_f64() * capacity.get();
             *sum += short(steps * (demand - served).max(0.0));
         }
@@ -106,7 +140,7 @@ mod tests {
         let mut rehearsal = Rehearsal::default();
         for i in 0..1000 {
             let came = Came { demand: f64::from(i) + 0.5, censored: censored(i), steps: 1.0 };
-            rehearsal.add(&even(), one(), came);
+            rehearsal.add(&RUNGS.map(|level| even().at(level).get()), one(), came);
         }
         rehearsal
     }
@@ -133,14 +167,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_wanted_stands_for_the_window_and_present_demand_is_served_at_every_rung() {
+        let window = Span::from_minutes(5);
+        let mut standing = Standing::default();
+        let mut at = |minute: i64, present: f64| {
+            standing.want((Timestamp::from_seconds(60 * minute), window), &even(), present)
+        };
+        let wanted = RUNGS.map(|level| f64::from(short(even().at(level).get())));
+        assert_eq!(at(0, 0.0), wanted);
+        assert!(at(1, 2000.0).iter().all(|&stands| stands == 2000.0), "a burst");
+        assert!(at(5, 0.0).iter().all(|&stands| stands == 2000.0), "within the window");
+        assert_eq!(at(6, 0.0), wanted, "after it");
+    }
+
+    #[test]
     fn what_never_suffices_is_the_highest_rung_and_no_demand_is_no_answer() {
         let mut burst = Rehearsal::default();
-        burst.add(&even(), one(), Came { demand: 5000.0, censored: false, steps: 1.0 });
+        burst.add(&[1000.0; N_RUNGS], one(), Came { demand: 5000.0, censored: false, steps: 1.0 });
         let unserved = Share::parse("1%").unwrap();
         assert_eq!(Rehearsal::level([burst].into_iter(), unserved), Share::new(0.9995));
         assert_eq!(Rehearsal::level(std::iter::empty(), unserved), None);
         let mut idle = Rehearsal::default();
-        idle.add(&even(), one(), Came { demand: 0.0, censored: false, steps: 1.0 });
+        idle.add(&[0.0; N_RUNGS], one(), Came { demand: 0.0, censored: false, steps: 1.0 });
         assert_eq!(Rehearsal::level([idle].into_iter(), unserved), None);
     }
 }

@@ -42,6 +42,8 @@ fn question(lead: Span, unserved: &str) -> TrustQuestion {
         objective: Objective::Unserved(Share::parse(unserved).unwrap()),
         lead,
         utilization: Share::from_percent(70),
+        floor: Share::from_percent(95),
+        window: Span::from_minutes(5),
     }
 }
 

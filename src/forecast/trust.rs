@@ -24,7 +24,7 @@ use super::lessons::Material;
 use super::levels::Position;
 use super::model::Model;
 use super::quantiles::Quantiles;
-use super::rehearsal::{Came, Rehearsal};
+use super::rehearsal::{Came, Rehearsal, Standing};
 use super::view::{Sight, View};
 use crate::series::{Sample, Series, Slot};
 use crate::units::{CapacityPerReplica, Objective, Share, Span, replicas_ceil};
@@ -34,7 +34,7 @@ const DAYS: Position = 7;
 
 /// Experts are judged for this part of the time that they learned from: after it they know less than the model in use,
 /// which is fitted every day.
-const FRESH: Position = 4;
+const FRESH: Position = 8;
 
 /// The judged time has at least so many parts, for each of which experts are fitted to what was known before it.
 const PARTS_MIN: Position = 2;
@@ -51,6 +51,7 @@ const SPAN_SECONDS: i64 = 4 * 3600;
 
 /// Spans of a week.
 const SPANS: usize = 42;
+const SPANS_KEPT: i32 = 42;
 
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
@@ -63,7 +64,7 @@ const LOSE: f64 = -0.02;
 
 /// A median that is nearer by less than this share of the naive one's error knows nothing of use: the mean of a week
 /// is a trifle nearer to noise than the mean of a day, and surely so.
-const MATERIAL: f64 = 0.02;
+const MATERIAL: f64 = 0.05;
 
 /// Under so many standard errors it is taken to know nothing.
 const IGNORANT: f64 = 1.0;
@@ -85,6 +86,10 @@ pub struct TrustQuestion {
     pub lead: Span,
     /// The reactive and the seasonal rival's headroom: 0.7.
     pub utilization: Share,
+    /// The utilization at which present demand is served whatever is forecast: 0.95.
+    pub floor: Share,
+    /// For how long a replica stays after it was wanted: the scale-down window.
+    pub window: Span,
 }
 
 /// How well the forecast decided.
@@ -94,7 +99,7 @@ pub struct Trust {
     /// `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
     /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
-    /// by more than 2 % of their error, at the lead or an hour ahead, whichever is more.
+    /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more.
     pub certainty: f64,
     /// The quantile that would have kept the objective, followed at every step of the last week.
     pub level: Option<Share>,
@@ -157,12 +162,13 @@ pub(super) struct Ledger {
     /// The newest slot whose demand was judged.
     judged: Slot,
     spans: VecDeque<Costs>,
+    standing: Standing,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Costs {
     /// Which span since the epoch.
-    span: i64,
+    span: i32,
     /// Of the forecast's capacity for the objective, of its capacity of least cost, of the reactive and the seasonal
     /// rival, in replica-steps.
     sums: [f32; 4],
@@ -207,6 +213,7 @@ impl Ledger {
             question: *question,
             judged: sight.series.newest()?,
             spans: VecDeque::with_capacity(SPANS),
+            standing: Standing::default(),
         };
         let start = end - judged;
         let fresh = (start / FRESH).max(material.levels.day());
@@ -311,7 +318,8 @@ impl Ledger {
     }
 
     /// Standard errors by which the median is nearer than both naive forecasts. Errors of neighbouring steps belong
-    /// together, so that spans of four hours are compared, not steps.
+    /// together, so that spans of four hours are compared, not steps; each by the difference as a part of both errors,
+    /// or one hot day in a week would drown what the others show.
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
         let n = float(self.spans.len().max(2));
         let against = |naive: fn(&[f32; 3]) -> &f32| {
@@ -319,7 +327,9 @@ impl Ledger {
                 self.spans.iter().map(|costs| {
                     let errors = of(&costs.errors);
                     let [own, ..] = errors;
-                    f64::from(*naive(errors)) * (1.0 - MATERIAL) - f64::from(*own)
+                    let (own, naive) = (f64::from(*own), f64::from(*naive(errors)));
+                    let both = own + naive;
+                    if both > 0.0 { (naive * (1.0 - MATERIAL) - own) / both } else { 0.0 }
                 })
             };
             let mean = nearer().sum::<f64>() / n;
@@ -334,7 +344,7 @@ impl Ledger {
         let Sight { series, clock, .. } = sight;
         let Some(step) = Step::before(sight, target, steps) else { return };
         let came = Came { demand: step.actual, censored: step.censored, steps: float(stride) };
-        self.rehearse(series, target, &step.quantiles, came);
+        self.rehearse(series, target, (&step.quantiles, step.now), came);
         if step.censored {
             return;
         }
@@ -374,7 +384,7 @@ impl Ledger {
             let yesterday = yesterday.map_or(now, |level| level * scale);
             let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
             self.add_decision(series, target, &wanted);
-            self.rehearse(series, target, &quantiles, Came { demand: actual, censored: false, steps });
+            self.rehearse(series, target, (&quantiles, now), Came { demand: actual, censored: false, steps });
         }
         let said = [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale];
         self.add_errors(series, target, &Outcome { said, actual, steps }, horizon);
@@ -403,10 +413,13 @@ impl Ledger {
         costs.decisions += 1.0;
     }
 
-    fn rehearse(&mut self, series: &Series, target: Slot, quantiles: &Quantiles, came: Came) {
-        let capacity = self.question.capacity;
+    /// Rehearses the decision for `target`, of what was foreseen and the newest demand then.
+    fn rehearse(&mut self, series: &Series, target: Slot, (quantiles, now): (&Quantiles, f64), came: Came) {
+        let TrustQuestion { capacity, floor, window, .. } = self.question;
+        let present = now / floor.get().max(0.01);
+        let stands = self.standing.want((series.time(target), window), quantiles, present);
         let Some(costs) = self.costs_at(series, target) else { return };
-        costs.rehearsal.add(quantiles, capacity, came);
+        costs.rehearsal.add(&stands, capacity, came);
     }
 
     fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Ahead) {
@@ -424,10 +437,9 @@ impl Ledger {
 
     /// The costs of the span that `target` is in; those older than a week are forgotten.
     fn costs_at(&mut self, series: &Series, target: Slot) -> Option<&mut Costs> {
-        let span = series.time(target).seconds().div_euclid(SPAN_SECONDS);
+        let span = i32::try_from(series.time(target).seconds().div_euclid(SPAN_SECONDS)).ok()?;
         if self.spans.back().is_none_or(|last| last.span < span) {
-            let oldest = span - DAYS * 86_400 / SPAN_SECONDS;
-            self.spans.retain(|costs| costs.span > oldest);
+            self.spans.retain(|costs| costs.span > span - SPANS_KEPT);
             self.spans.push_back(Costs { span, ..Costs::default() });
         }
         self.spans.iter_mut().rev().find(|costs| costs.span <= span)
@@ -435,7 +447,7 @@ impl Ledger {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.spans.capacity() * size_of::<Costs>()
+        self.spans.capacity() * size_of::<Costs>() + self.standing.bytes()
     }
 }
 

@@ -162,6 +162,8 @@ fn question(trace: &Trace) -> TrustQuestion {
         objective: Objective::Unserved(Share::new(0.001).expect("a thousandth is a share")),
         lead: Span::from_minutes(2),
         utilization: Share::from_percent(70),
+        floor: Share::from_percent(95),
+        window: Span::from_minutes(5),
     }
 }
 

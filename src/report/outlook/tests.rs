@@ -13,6 +13,8 @@ fn question() -> TrustQuestion {
         objective: Objective::Unserved(Share::new(0.001).unwrap()),
         lead: Span::from_minutes(2),
         utilization: Share::from_percent(70),
+        floor: Share::from_percent(95),
+        window: Span::from_minutes(5),
     }
 }
 
