@@ -177,6 +177,20 @@ pub(crate) fn weighted_quantiles<const N: usize>(sample: &mut [(f64, f64)], leve
     out
 }
 
+/// How well a row of mean about 0 repeats after each length from 0 to `most`, 1 being as well as at 0; zeros where it
+/// does not vary.
+pub(crate) fn correlations(row: &[f64], most: usize) -> Vec<f64> {
+    let at = |lag: usize| {
+        let n = row.len() - lag;
+        let sum: f64 = row[lag..].iter().zip(row).map(|(a, b)| a * b).sum();
+        sum / n as f64
+    };
+    let whole = if row.is_empty() { 0.0 } else { at(0) };
+    (0..=most.min(row.len().saturating_sub(1)))
+        .map(|lag| if whole > 0.0 { at(lag) / whole } else { 0.0 })
+        .collect()
+}
+
 /// Running sums over a row of stored levels.
 pub(crate) struct Sums {
     /// `sums[i]` over the first `i`, absent ones left out.
