@@ -5,15 +5,18 @@
 //! Series -> Levels -> Origin -> rows -> every member's quantiles -> pool -> QuantileForecast         at any time
 //! ```
 //!
-//! Eight experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
-//! seasonal naive, day and week profile, three ridge regressions, on demand or on its logarithm, and the rule that many
-//! series have in common (`global`), on which the regressions of a young series lean. For each knot
+//! Seven experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
+//! seasonal naive, yesterday at a part of today's deviation, three ridge regressions, on demand or on its logarithm, and
+//! the rule that many series have in common (`global`), on which the regressions of a young series lean. An eighth joins
+//! them where a season of another length than day and week is found and confirmed (`cycle`). For each knot
 //! ahead every expert's errors on past targets, divided by a local size of errors, give its quantiles (`member`); the
 //! experts' quantiles are averaged with weights learned from their pinball loss (`combine`). Errors and losses are
 //! always taken on time blocks that the coefficients have not seen.
 //!
 //! Levels are means over blocks of at least five minutes. What demand does within a block, and what the first steps of
 //! a block tell of its rest, is learned from the two days that are known step by step (`shape`).
+//!
+//! Beyond a week ahead nothing of the newest hours helps: plans ask for the usual week at a coming level (`distant`).
 //!
 //! A refit (00:00 UTC) fits everything again; between refits a new sample changes the features, and how far the highest
 //! quantiles are widened (`calibration`).
@@ -23,6 +26,8 @@ mod alone;
 mod calibration;
 mod checkpoint;
 mod combine;
+mod cycle;
+mod distant;
 mod experts;
 mod features;
 mod global;
@@ -37,11 +42,13 @@ mod rehearsal;
 pub mod request;
 mod shape;
 mod shift;
+mod tail;
 mod trust;
 mod view;
 
 pub use ablation::Without;
 pub use checkpoint::{Checkpoint, RestoreError};
+pub use distant::{DAYS_MIN, days_ahead, days_to_come};
 pub use features::{FEATURES, Ladder};
 pub use global::{Course, Examples, Family, GlobalModel, ModelError};
 pub use keeper::{Arrival, Judgement, Keeper, fitted};

@@ -45,7 +45,7 @@ pub struct ForecastArgs {
 #[derive(Debug, Args)]
 pub struct AblateArgs {
     /// What is left out: an expert's name, or one of `nothing`, `combination`, `calibration`, `global-model`, `shifts`,
-    /// `cleaning`
+    /// `cleaning`, `found-season`
     #[arg(long, value_name = "PART", value_parser = Without::parse)]
     without: Without,
     /// File of requests, one JSON object a line; `-` is standard input

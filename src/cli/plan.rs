@@ -2,6 +2,7 @@
 
 mod autoscaler;
 mod event;
+mod future;
 mod prometheus;
 
 use std::fs::{self, File};
@@ -58,6 +59,11 @@ pub struct PlanArgs {
     /// Where the history ends; its own end when left out.
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     to: Option<Timestamp>,
+
+    /// Plan for the time after the history, at most thirty days, as `30d`: the history goes on by its week, growth and
+    /// announced events, and only that is judged unless --from says otherwise.
+    #[arg(long, value_name = "DURATION", value_parser = future::span)]
+    future: Option<Span>,
 
     /// From asking for a replica to it serving, instead of forecast.leadTime or the 2m that count without one.
     #[arg(long, value_name = "DURATION")]
@@ -118,6 +124,7 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         recorded,
         from,
         to,
+        future,
         lead,
         traffic,
         mut set,
@@ -134,8 +141,11 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         None => Source::Files { history: &history, recorded: recorded.as_deref() },
     };
     let window = Window { from, to, factor: traffic.unwrap_or(1.0) };
-    let history = known(&autoscaler, source, window)?;
+    let mut history = known(&autoscaler, source, window)?;
     let mut notes = notes(&autoscaler.policy, &history);
+    if let Some(span) = future {
+        notes.extend(future::go_on(&autoscaler, &mut history, span)?);
+    }
     notes.extend(autoscaler.assumed_lead());
     let scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
     let outcome = simulate(&scenario);
@@ -228,7 +238,7 @@ fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow:
         demand.push(kept);
     }
     let recorded: Vec<(Timestamp, Replicas)> = recorded;
-    let events = autoscaler.windows(&demand);
+    let events = autoscaler.windows(&demand, Span::ZERO);
     Ok(History { demand, capacities, events, recorded, from })
 }
 

@@ -20,16 +20,19 @@ pub enum Without {
     Shifts,
     /// Replacing levels that stand alone.
     Cleaning,
+    /// Looking for a season of its own length.
+    FoundSeason,
 }
 
 /// The parts that are no experts.
-const PARTS: [(&str, Without); 6] = [
+const PARTS: [(&str, Without); 7] = [
     ("nothing", Without::Nothing),
     ("combination", Without::Combination),
     ("calibration", Without::Calibration),
     ("global-model", Without::GlobalModel),
     ("shifts", Without::Shifts),
     ("cleaning", Without::Cleaning),
+    ("found-season", Without::FoundSeason),
 ];
 
 impl Without {
@@ -46,7 +49,10 @@ impl Without {
 
     /// The names of all parts.
     pub fn names() -> Vec<&'static str> {
-        PARTS.iter().map(|(name, _)| *name).chain(ALL.iter().map(|expert| expert.name)).collect()
+        // An expert that stands or falls with a part goes by its name.
+        let experts =
+            ALL.iter().map(|expert| expert.name).filter(|name| PARTS.iter().all(|(part, _)| part != name));
+        PARTS.iter().map(|(name, _)| *name).chain(experts).collect()
     }
 
     /// Whether the expert at `index` is left out.
@@ -55,7 +61,12 @@ impl Without {
         match self {
             Self::Expert(left_out) => left_out == index,
             Self::GlobalModel => global,
-            Self::Nothing | Self::Combination | Self::Calibration | Self::Shifts | Self::Cleaning => false,
+            Self::Nothing
+            | Self::Combination
+            | Self::Calibration
+            | Self::Shifts
+            | Self::Cleaning
+            | Self::FoundSeason => false,
         }
     }
 }

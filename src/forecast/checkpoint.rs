@@ -70,6 +70,8 @@ pub struct Checkpoint {
     watch: Option<Watch>,
     #[serde(default)]
     standing: Option<Shift>,
+    #[serde(default)]
+    cycle: Option<Position>,
     knots: Vec<StoredKnot>,
 }
 
@@ -115,6 +117,7 @@ impl Checkpoint {
             shape: model.shape,
             watch: model.watch,
             standing: model.standing,
+            cycle: model.cycle,
             knots: kept_knots(model).map(StoredKnot::new).collect(),
         })
     }
@@ -175,6 +178,7 @@ impl Checkpoint {
             coverage: self.coverage,
             watch: self.watch,
             standing: self.standing,
+            cycle: self.cycle.filter(|length| *length > 0),
             alone: Alone::NONE,
             global: global.clone(),
         })

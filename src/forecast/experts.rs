@@ -1,8 +1,8 @@
 //! The experts: each says where demand will be, as a linear rule on the features; how far off it usually is comes
 //! from its own measured errors.
 
+mod damped;
 mod last_value;
-mod profile;
 mod ridge;
 mod seasonal;
 
@@ -32,6 +32,11 @@ impl Expert {
         if matches!(self.rule, Rule::Global) { 1.0 } else { UNTRIED }
     }
 
+    /// Whether it sees a season of its own length.
+    pub(super) const fn is_of_cycle(&self) -> bool {
+        matches!(self.rule, Rule::Cycle)
+    }
+
     /// The space that it works in, for demand of mean about 1.
     pub(super) const fn space(&self) -> Space {
         if self.log { LOG } else { Space::Linear }
@@ -49,6 +54,8 @@ pub(super) enum Rule {
     Fixed([f64; FEATURES]),
     /// Those of the global model for the distance.
     Global,
+    /// Weighted ridge regression that sees a season of its own length, where one was found.
+    Cycle,
     /// Weighted ridge regression, a row counting half after `half_life` of the history.
     Ridge { half_life: f64 },
 }
@@ -67,8 +74,7 @@ pub(super) const EXPERTS: usize = 8;
 pub(super) const ALL: [Expert; EXPERTS] = [
     Expert { name: "last-value", log: false, needs: Ladder::ColdStart, rule: Rule::Fixed(last_value::RULE) },
     Expert { name: "seasonal-naive", log: false, needs: Ladder::Daily, rule: Rule::Fixed(seasonal::RULE) },
-    Expert { name: "day-profile", log: true, needs: Ladder::Daily, rule: Rule::Fixed(profile::DAY) },
-    Expert { name: "week-profile", log: true, needs: Ladder::Weekly, rule: Rule::Fixed(profile::WEEK) },
+    Expert { name: "damped", log: false, needs: Ladder::Daily, rule: Rule::Fixed(damped::RULE) },
     Expert {
         name: "ridge",
         log: false,
@@ -88,6 +94,7 @@ pub(super) const ALL: [Expert; EXPERTS] = [
         rule: Rule::Ridge { half_life: ridge::SHORT },
     },
     Expert { name: "global", log: true, needs: Ladder::ColdStart, rule: Rule::Global },
+    Expert { name: "found-season", log: false, needs: Ladder::ColdStart, rule: Rule::Cycle },
 ];
 
 /// A rule that adds up the features `terms` with their factors.

@@ -3,6 +3,7 @@
 //! After the sketch of the study (`FORECASTING.md`), with gaps, local time and a smoothed profile added. Features are
 //! levels; for experts that work on logarithms each is taken to that space by itself.
 
+use super::cycle;
 use super::experts::{Expert, LOG};
 use super::levels::{Levels, Position};
 use super::shift::Shifts;
@@ -57,13 +58,19 @@ pub(super) mod at {
     pub(in crate::forecast) const BEFORE: usize = 1;
     pub(in crate::forecast) const BEFORE2: usize = 2;
     pub(in crate::forecast) const RECENT: usize = 4;
-    pub(in crate::forecast) const PROFILE_NOW: usize = 7;
+    pub(in crate::forecast) const AROUND: usize = 5;
+    pub(in crate::forecast) const YESTERDAY_RECENT: usize = 9;
+    pub(in crate::forecast) const WEEK_NOW: usize = 10;
+    pub(in crate::forecast) const HOURS_NOW: usize = 11;
     pub(in crate::forecast) const YESTERDAY: usize = 12;
     pub(in crate::forecast) const MEAN: usize = 14;
-    pub(in crate::forecast) const MEDIAN: usize = 15;
     pub(in crate::forecast) const LAST_WEEK: usize = 16;
     pub(in crate::forecast) const LOW: usize = 17;
     pub(in crate::forecast) const HIGH: usize = 18;
+    pub(in crate::forecast) const WEEKS: usize = 20;
+    pub(in crate::forecast) const SAME_CLASS: usize = 21;
+    pub(in crate::forecast) const HOURS_NEWEST: usize = 22;
+    pub(in crate::forecast) const HOURS_MEAN: usize = 23;
 }
 
 /// The features of one target, seen from one origin, in one space.
@@ -79,7 +86,7 @@ pub(super) struct Row {
 
 impl Row {
     /// The row of the levels `x`, which are in the space of `base`.
-    fn new(mut x: [f64; FEATURES], base: f64) -> Self {
+    pub(super) fn new(mut x: [f64; FEATURES], base: f64) -> Self {
         let of = |i: usize| x.get(i).copied().unwrap_or(0.0);
         let [last, before, before2] = [of(at::LAST), of(at::BEFORE), of(at::BEFORE2)];
         let z = [
@@ -104,12 +111,18 @@ impl Row {
 pub(super) struct Rows {
     pub(super) linear: Row,
     pub(super) log: Row,
+    /// Of demand, with what a season of its own length says; where there is one.
+    cycle: Option<Box<Row>>,
 }
 
 impl Rows {
     /// The row in the space of `expert`.
     pub(super) fn of(&self, expert: &Expert) -> &Row {
-        if expert.log { &self.log } else { &self.linear }
+        match &self.cycle {
+            Some(cycle) if expert.is_of_cycle() => cycle,
+            _ if expert.log => &self.log,
+            _ => &self.linear,
+        }
     }
 }
 
@@ -121,6 +134,8 @@ pub(super) struct Origin {
     shared: [f64; SHARED],
     base_log: f64,
     shared_log: [f64; SHARED],
+    /// What a season of its own length says of the present.
+    cycle: [f64; 2],
     /// In units of the level before it are all features.
     pub(super) shifts: Shifts,
 }
@@ -175,6 +190,7 @@ impl Origin {
             shared,
             base_log: enter(base),
             shared_log: shared.map(enter),
+            cycle: levels.cycle().map_or([base; 2], |length| cycle::present(levels, position, length, base)),
         })
     }
 
@@ -199,8 +215,13 @@ impl Origin {
             hours.mean.unwrap_or(m6),
         ];
         let own_log = own.map(|level| LOG.enter(level));
+        let x = join(&self.shared, &own);
         Rows {
-            linear: Row::new(join(&self.shared, &own), self.base),
+            cycle: levels.cycle().map(|length| {
+                let places = (self.position, target);
+                Box::new(cycle::row(levels, places, length, (&x, self.base), self.cycle))
+            }),
+            linear: Row::new(x, self.base),
             log: Row::new(join(&self.shared_log, &own_log), self.base_log),
         }
     }

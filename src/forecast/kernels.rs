@@ -177,6 +177,32 @@ pub(crate) fn weighted_quantiles<const N: usize>(sample: &mut [(f64, f64)], leve
     out
 }
 
+/// The sum of products of two rows of one length, in eight sums that a processor adds at once.
+fn products(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let whole = a.len().min(b.len()) / 8 * 8;
+    for (a, b) in a[..whole].chunks_exact(8).zip(b[..whole].chunks_exact(8)) {
+        for i in 0..8 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    let rest: f64 = a[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// How well a row of mean about 0 repeats after each length from 0 to `most`, 1 being as well as at 0; zeros where it
+/// does not vary.
+pub(crate) fn correlations(row: &[f64], most: usize) -> Vec<f64> {
+    let at = |lag: usize| {
+        let n = row.len() - lag;
+        products(&row[lag..], &row[..n]) / n as f64
+    };
+    let whole = if row.is_empty() { 0.0 } else { at(0) };
+    (0..=most.min(row.len().saturating_sub(1)))
+        .map(|lag| if whole > 0.0 { at(lag) / whole } else { 0.0 })
+        .collect()
+}
+
 /// Running sums over a row of stored levels.
 pub(crate) struct Sums {
     /// `sums[i]` over the first `i`, absent ones left out.

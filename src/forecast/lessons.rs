@@ -1,6 +1,7 @@
 //! What the experts learn from: past targets, each with what was known when it lay ahead.
 
 use super::alone::Alone;
+use super::cycle;
 use super::experts::{Expert, FOLDS, LOG, LONG, SHORT};
 use super::features::{Ladder, Origin, Row, Rows};
 use super::kernels::{float, ratio};
@@ -14,6 +15,9 @@ const ORIGINS_MAX: Position = 1500;
 
 /// The share of a season's slots that must hold a reading before the season counts as seen (I28).
 const COVERAGE: f64 = 0.8;
+
+/// What trust judges, in days, of a history of at least twice that; half of a shorter one.
+const JUDGED_DAYS: Position = 7;
 
 /// One past target with what was known before it, in units of the material's scale.
 #[derive(Clone, Debug)]
@@ -96,9 +100,13 @@ pub(super) struct Origins {
 }
 
 impl<'a> Material<'a> {
-    /// The whole history of `series`. `None` while there is no sample.
+    /// The whole history of `series`, to judge decisions of its last week; a season of its own length is one that was
+    /// known before. `None` while there is no sample.
     pub(super) fn new(series: &'a Series, clock: &'a Clock, shape: &Shape) -> Option<Self> {
-        Self::replacing(series, clock, shape, None)
+        let mut material = Self::replacing(series, clock, shape, None)?;
+        let newest = material.levels.newest();
+        material.find_cycle(newest - (JUDGED_DAYS * material.levels.day()).min((newest + 1) / 2));
+        Some(material)
     }
 
     /// The whole history of `series` without levels that stand alone. `None` while there is no sample.
@@ -122,6 +130,13 @@ impl<'a> Material<'a> {
         let millis = i64::try_from(series.block_span().millis()).unwrap_or(i64::MAX);
         let block_seconds = ratio(millis, 1000);
         Some(Self { levels, block_seconds, scale, noise, watch: None })
+    }
+
+    /// Looks for a season of its own length in what was known at `end`, and uses it from then on.
+    pub(super) fn find_cycle(&mut self, end: Position) -> Option<Position> {
+        let cycle = cycle::find(&self.levels, end, self.rung(end));
+        self.levels = self.levels.without(self.levels.shifts()).with_cycle(cycle);
+        cycle
     }
 
     /// Watches for changes of level, and takes the one that stands out of the history.

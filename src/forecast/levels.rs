@@ -59,6 +59,8 @@ pub(super) struct Levels<'a> {
     shifts: Shifts,
     /// Blocks that stand alone, with what they count as, in demand.
     alone: &'a [(Block, f64)],
+    /// A season of its own length, in levels.
+    cycle: Option<Position>,
     clock: &'a Clock,
     /// The index of the first of `stored`.
     first: Block,
@@ -138,6 +140,7 @@ impl<'a> Levels<'a> {
             sums: None,
             shifts: Shifts::NONE,
             alone: &[],
+            cycle: None,
             clock,
             first,
         }
@@ -147,6 +150,17 @@ impl<'a> Levels<'a> {
     pub(super) fn in_units_of(mut self, scale: f64) -> Self {
         self.unit = scale.recip();
         self
+    }
+
+    /// The same levels with a season of its own length, in levels.
+    pub(super) const fn with_cycle(mut self, cycle: Option<Position>) -> Self {
+        self.cycle = cycle;
+        self
+    }
+
+    /// The season of its own length, in levels.
+    pub(super) const fn cycle(&self) -> Option<Position> {
+        self.cycle
     }
 
     /// The same levels with those that stand alone replaced.

@@ -7,6 +7,7 @@ use super::kernels::{Normal, dot, float, short, weighted_quantiles};
 use super::lessons::Lesson;
 use super::levels::Space;
 use super::quantiles::{LEVELS, N_LEVELS};
+use super::tail::Tail;
 
 /// Penalty of the regression of the errors' size, in shares of each term's own sum of squares.
 const SPREAD_PENALTY: f64 = 0.01;
@@ -23,6 +24,9 @@ const PRIOR_LESSONS: usize = 30;
 
 /// Lessons that the prior shape of errors (Laplace's, with mean size 1) counts for: twenty hold no .99 quantile.
 const PRIOR_SHAPE_LESSONS: f64 = 20.0;
+
+/// Quantiles above are those of a fitted tail where that says more: a thousand errors hold one beyond the .999.
+const HIGHEST_SHOWN: f64 = 0.99;
 
 /// What an expert has learned for one knot.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +50,7 @@ impl Member {
         prior: &Prior,
         nearer: Option<(&Self, f64)>,
     ) -> Option<(Self, Vec<(f64, f64)>)> {
-        if matches!(expert.rule, Rule::Ridge { .. }) && lessons.len() < RIDGE_LESSONS_MIN {
+        if matches!(expert.rule, Rule::Ridge { .. } | Rule::Cycle) && lessons.len() < RIDGE_LESSONS_MIN {
             return None;
         }
         let weight = |lesson: &Lesson| lesson.weight(expert);
@@ -54,12 +58,14 @@ impl Member {
         let (all, without) = match expert.rule {
             Rule::Fixed(rule) => (rule, [rule; super::experts::FOLDS]),
             Rule::Global => (prior.rule(), [prior.rule(); super::experts::FOLDS]),
-            Rule::Ridge { .. } => {
+            Rule::Ridge { .. } | Rule::Cycle => {
                 let rows = lessons.iter().map(|lesson| {
                     let row = lesson.row(expert);
                     (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
                 });
-                fit_ridge(rows, &prior.rule())
+                // What many series have in common says nothing of a season that one has.
+                let rule = if expert.is_of_cycle() { [0.0; FEATURES] } else { prior.rule() };
+                fit_ridge(rows, &rule)
             }
         };
         let centres: Vec<f64> = lessons
@@ -95,11 +101,20 @@ impl Member {
             .map(|(lesson, &(centre, size))| ((actual(lesson) - centre) / size, weight(lesson)))
             .collect();
         member.errors = weighted_quantiles(&mut sample, &LEVELS).map(short);
+        member.lengthen(&sample);
         let trust = float(lessons.len()) / (float(lessons.len()) + PRIOR_SHAPE_LESSONS);
         for (error, level) in member.errors.iter_mut().zip(LEVELS) {
             *error = short(trust * f64::from(*error) + (1.0 - trust) * laplace_quantile(level));
         }
         Some((member, placed))
+    }
+
+    /// Where the sorted errors have a tail that goes on beyond what the highest of them show, follows it.
+    fn lengthen(&mut self, sorted: &[(f64, f64)]) {
+        let Some(tail) = Tail::fit(sorted) else { return };
+        for (error, level) in self.errors.iter_mut().zip(LEVELS).filter(|(_, level)| *level > HIGHEST_SHOWN) {
+            *error = error.max(short(tail.at(level)));
+        }
     }
 
     /// While lessons are few, mixes the measured size of errors with that at the knot before, or of the global model.

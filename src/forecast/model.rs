@@ -60,6 +60,8 @@ pub(super) struct Model {
     pub(super) watch: Option<Watch>,
     /// The change of level of the last week, at a block.
     pub(super) standing: Option<Shift>,
+    /// The length of a season of its own, in blocks.
+    pub(super) cycle: Option<Position>,
     /// Levels that stand alone.
     pub(super) alone: Alone,
     /// What it leaned on.
@@ -90,6 +92,9 @@ impl Model {
         let mut material = Material::replacing(series, clock, &shape, Some(&alone))?;
         let end = material.levels.newest();
         let standing = if without == Without::Shifts { None } else { material.follow_changes() };
+        if without != Without::FoundSeason {
+            material.find_cycle(end);
+        }
         let mut present: Vec<f64> = material.levels.without(Shifts::NONE).present().collect();
         let bound = BOUND * robust_maximum(&mut present) * material.scale;
         let knots = knots_of(blocks_ahead(horizon, series.blocking().factor()), material.levels.day());
@@ -119,6 +124,7 @@ impl Model {
         without: Without,
     ) -> Self {
         let rung = material.rung(end);
+        let cycle = material.levels.cycle();
         let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
         let mut widths = Vec::with_capacity(ahead.len());
@@ -128,7 +134,7 @@ impl Model {
             let outlook = |ahead| global.outlook(material.block_seconds, rung, ahead);
             let nearer = knots.last().map(|knot| (knot, outlook(knot.ahead)));
             let (knot, width) = fit_knot(
-                &Place { ahead, rung, outlook: outlook(ahead), nearer, without },
+                &Place { ahead, rung, outlook: outlook(ahead), nearer, has_cycle: cycle.is_some(), without },
                 &lessons,
                 &mut evaluation,
             );
@@ -150,6 +156,7 @@ impl Model {
             coverage,
             watch: None,
             standing: None,
+            cycle,
             alone: Alone::NONE,
             global: global.clone(),
         }
@@ -189,6 +196,7 @@ struct Place<'a> {
     outlook: Outlook<'a>,
     /// The knot before.
     nearer: Option<(&'a Knot, Outlook<'a>)>,
+    has_cycle: bool,
     without: Without,
 }
 
@@ -208,6 +216,7 @@ fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> 
     let mut placed = [const { Vec::new() }; EXPERTS];
     for (index, ((slot, places), expert)) in members.iter_mut().zip(&mut placed).zip(&ALL).enumerate() {
         if expert.needs <= at.rung
+            && (at.has_cycle || !expert.is_of_cycle())
             && !at.without.leaves_out(index)
             && let Some((member, all)) =
                 Member::learn(expert, lessons, at.outlook.of(expert.log), at.nearer(index, expert.log))

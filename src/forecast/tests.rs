@@ -1,6 +1,7 @@
 //! Laws of forecasts on seeded synthetic series.
 
 mod changes;
+mod distant;
 mod events;
 mod held;
 mod invariants;
@@ -8,6 +9,8 @@ mod laws;
 mod nasty;
 mod noise;
 mod ramps;
+mod seasons;
+mod tails;
 
 use super::*;
 use crate::units::{CapacityPerReplica, Objective};

@@ -39,6 +39,8 @@ pub struct Outlook<'a> {
     pub trust: Trust,
     /// What the decisions were judged by.
     pub question: &'a TrustQuestion,
+    /// Whether the forecast reaches beyond what experts look at, so that it is the usual week at the coming level.
+    pub distant: bool,
 }
 
 impl Outlook<'_> {

@@ -119,6 +119,43 @@ fn a_drawing_has_the_history_the_band_and_sentences_in_80_columns_where_there_is
 }
 
 #[test]
+fn days_ahead_are_told_drawn_and_written_and_a_history_that_is_too_short_says_so() {
+    let dir = scratch("forecast-days");
+    fs::write(dir.join("trace.csv"), trace(true)).unwrap();
+    let asked = ["--csv", "trace.csv", "--step", "1h", "--horizon", "14d"];
+    let answer: Value =
+        serde_json::from_str(&printed(&dir, &[&asked[..], &["-o", "json"]].concat())).unwrap();
+    let median = answer["quantiles"]["0.5"].as_array().unwrap();
+    assert_eq!((median.len(), answer["id"].as_str()), (14 * 24, Some("trace.csv")));
+    for (h, value) in median.iter().enumerate() {
+        let hour = i64::try_from(h % 24).unwrap();
+        let usual = (12 * hour..12 * hour + 12).filter_map(demand).sum::<f64>() / 12.0;
+        let said = value.as_f64().unwrap();
+        assert!((said - usual).abs() < 0.05 * usual + 30.0, "{h} hours ahead: {said} instead of {usual}");
+    }
+    let table = printed(&dir, &asked);
+    assert_eq!(table.lines().filter(|line| line.starts_with("2026-01-")).count(), 14 * 24);
+    assert!(table.contains("Experts: none beyond seven days"), "{table}");
+    let drawing = printed(&dir, &[&asked[..], &["--plot", "--html", "days.html"]].concat());
+    assert!(
+        drawing.contains("over the 336h from 2026-01-06T00:00:00Z") && drawing.contains('━'),
+        "{drawing}"
+    );
+    assert!(fs::read_to_string(dir.join("days.html")).unwrap().contains("<svg"));
+
+    let two_days = trace(true).lines().take(577).collect::<Vec<_>>().join("\n");
+    fs::write(dir.join("short.csv"), two_days).unwrap();
+    for (arguments, expected) in [
+        (["--csv", "short.csv", "--step", "1h", "--horizon", "8d"], "shorter than 4 days"),
+        (["--csv", "trace.csv", "--step", "10s", "--horizon", "8d"], "choose a longer one with --step"),
+    ] {
+        let output = forecast(&dir, &arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_page_holds_the_forecast_and_names_no_address() {
     let dir = scratch("forecast-page");
     fs::write(dir.join("trace.csv"), trace(true)).unwrap();
@@ -171,8 +208,10 @@ fn options_that_say_nothing_are_usage_errors() {
         (&["--plot"][..], "--csv <FILE>"),
         (&["--csv", "trace.csv", "--requests", "-"], "cannot be used with"),
         (&["--csv", "trace.csv", "--plot", "-o", "json"], "cannot be used with"),
-        (&["--csv", "trace.csv", "--horizon", "169h"], "at most seven days"),
-        (&["--csv", "trace.csv", "--horizon", "0s"], "at most seven days"),
+        (&["--csv", "trace.csv", "--horizon", "721h"], "at most thirty days"),
+        (&["--csv", "trace.csv", "--horizon", "31d"], "at most thirty days"),
+        (&["--csv", "trace.csv", "--horizon", "0d"], "at most thirty days"),
+        (&["--csv", "trace.csv", "--horizon", "0s"], "at most thirty days"),
         (&["--csv", "trace.csv", "--step", "1500ms"], "whole seconds"),
         (&["--csv", "trace.csv", "--quantiles", "0.5,95"], "between 0 and 1"),
         (&["--csv", "trace.csv", "--time-zone", "CEST"], "no IANA time zone"),

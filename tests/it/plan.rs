@@ -102,6 +102,47 @@ fn a_plan_on_a_csv_prints_the_table_and_writes_three_files() {
 }
 
 #[test]
+fn the_future_is_planned_on_and_said_to_be_no_history() {
+    let dir = directory("future");
+    fs::write(dir.join("trace.csv"), trace(14 * 288)).unwrap();
+    let output = plan(&dir, &["--history", "requests=trace.csv", "--future", "3d", "--out", "out"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let (table, plan_of) = (String::from_utf8(output.stdout).unwrap(), json_of(&dir));
+    assert_eq!(plan_of["from"], "2026-01-15T00:00:00Z");
+    assert_eq!(plan_of["to"], "2026-01-18T00:00:00Z");
+    for expected in ["`requests` is no history from 2026-01-15T00:00:00Z on", "0.0 % "] {
+        assert!(table.contains(expected), "`{expected}` in\n{table}");
+    }
+    // A day like the others, so that the oracle pays what such days cost.
+    let hours = |plan: &Value| {
+        plan["policies"].as_array().unwrap().last().unwrap()["replica_hours"].as_f64().unwrap()
+    };
+    let ahead = hours(&plan_of);
+    let past = ["--history", "requests=trace.csv", "--from", "2026-01-12T00:00:00Z", "--out", "out"];
+    assert!(plan(&dir, &past).status.success());
+    assert!((ahead / hours(&json_of(&dir)) - 1.0).abs() < 0.02, "{ahead} {}", hours(&json_of(&dir)));
+    // An event that is announced for it multiplies it.
+    let event = [
+        "--history",
+        "requests=trace.csv",
+        "--future",
+        "3d",
+        "--event",
+        "2026-01-16 12:00 +6h x3",
+        "--out",
+        "out",
+    ];
+    let output = plan(&dir, &event);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(hours(&json_of(&dir)) > 1.1 * ahead);
+
+    fs::write(dir.join("trace.csv"), trace(3 * 288)).unwrap();
+    let output = plan(&dir, &["--history", "requests=trace.csv", "--future", "3d"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("needs 4 days of history"), "{}", said(&output));
+}
+
+#[test]
 fn a_plan_is_the_same_however_often_it_is_made() {
     let dir = directory("again");
     fs::write(dir.join("trace.csv"), trace(3 * 288)).unwrap();

@@ -14,7 +14,9 @@ use crate::calendar::{TimeZone, rfc3339};
 use crate::cli::Output;
 use crate::cli::samples::read_file;
 use crate::forecast::request::Answer;
-use crate::forecast::{ForecastConfig, Forecaster, GlobalModel, TrustQuestion, Without};
+use crate::forecast::{
+    DAYS_MIN, ForecastConfig, Forecaster, GlobalModel, QuantileForecast, TrustQuestion, Without, days_ahead,
+};
 use crate::report::outlook::{self, Outlook};
 use crate::series::robust_maximum;
 use crate::units::{CapacityPerReplica, Objective, Share, Span, Step};
@@ -22,8 +24,14 @@ use crate::units::{CapacityPerReplica, Objective, Share, Span, Step};
 /// What a forecaster keeps, as for a request (DESIGN 5).
 const HISTORY: Span = Span::from_hours(28 * 24);
 
+/// How far the experts look; beyond, the usual week goes on at the level of coming days.
+const EXPERTS_MAX: Span = Span::from_hours(7 * 24);
+
 /// The furthest that is forecast.
-const HORIZON_MAX: Span = Span::from_hours(7 * 24);
+const HORIZON_MAX: Span = Span::from_hours(30 * 24);
+
+/// Most steps beyond what experts look at: 30 days of minutes.
+const STEPS_MAX: usize = 43_200;
 
 /// Numbers above this are a unit mistake; a forecaster keeps 32-bit floats.
 const VALUE_MAX: f64 = 1e27;
@@ -41,7 +49,7 @@ pub(super) struct TraceArgs {
     /// Forecast this history: a CSV file `timestamp,value` in RFC 3339
     #[arg(long, value_name = "FILE", conflicts_with_all = ["requests", "answers", "threads"])]
     csv: Option<PathBuf>,
-    /// How far ahead, at most seven days
+    /// How far ahead, at most thirty days, as `1h`, `90m` or `14d`; beyond seven days without the newest hours
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = horizon, requires = "csv")]
     horizon: Span,
     /// The grid; 1m when left out, or the usual time between two samples where that is longer
@@ -72,9 +80,13 @@ impl TraceArgs {
 }
 
 fn horizon(text: &str) -> Result<Span, String> {
-    let span = Span::parse(text).map_err(|error| error.to_string())?;
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
+    let span = match days {
+        Some(days) => Span::from_hours(days.saturating_mul(24).min(HORIZON_MAX.seconds())),
+        None => Span::parse(text).map_err(|error| error.to_string())?,
+    };
     if span == Span::ZERO || span > HORIZON_MAX {
-        return Err("ask for more than nothing and at most seven days, `168h`".to_owned());
+        return Err("ask for more than nothing and at most thirty days, `30d`".to_owned());
     }
     Ok(span)
 }
@@ -93,9 +105,9 @@ fn level(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "write numbers between 0 and 1, as `0.5,0.95`".to_owned())
 }
 
-/// Whole steps within the furthest horizon.
-fn most_steps(step: Step) -> usize {
-    usize::try_from(HORIZON_MAX.seconds() / u64::from(step.seconds())).unwrap_or(usize::MAX)
+/// Whole steps within `horizon`.
+fn steps_within(horizon: Span, step: Step) -> usize {
+    usize::try_from(horizon.seconds() / u64::from(step.seconds())).unwrap_or(usize::MAX)
 }
 
 /// Forecasts the history, prints and writes.
@@ -105,20 +117,25 @@ pub(super) fn run(args: TraceArgs, global: GlobalModel) -> anyhow::Result<ExitCo
     let name = csv.display().to_string();
     let trace = read(&csv, step)?;
     let step = trace.grid.step;
-    let ahead = step.steps_covering(horizon).min(most_steps(step)).max(1);
+    let distant = horizon > EXPERTS_MAX;
+    let most = if distant { HORIZON_MAX } else { EXPERTS_MAX };
+    let ahead = step.steps_covering(horizon).min(steps_within(most, step)).max(1);
+    let far = if distant { Some(days_from(&trace, (&name, ahead), time_zone)?) } else { None };
     if output == Output::Json {
-        let timed = timed(&trace.request(&name, ahead, &quantiles, time_zone), (&global, Without::Nothing));
-        if let Answer::Refused { error, .. } = &timed.answer {
-            bail!("`{name}`: {error}");
-        }
-        print(&(serde_json::to_string(&timed)? + "\n"))?;
+        let text = match &far {
+            Some(forecast) => json_of(&name, forecast, &quantiles).to_string(),
+            None => json_by_experts(&trace.request(&name, ahead, &quantiles, time_zone), (&name, &global))?,
+        };
+        print(&(text + "\n"))?;
         if html.is_none() {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let config = ForecastConfig { step, history: HISTORY, zone: time_zone, horizon_steps: ahead, global };
+    let horizon_steps = ahead.min(steps_within(EXPERTS_MAX, step)).max(1);
+    let config = ForecastConfig { step, history: HISTORY, zone: time_zone, horizon_steps, global };
     let mut forecaster = Forecaster::learn(config, &trace.samples());
-    let Some(forecast) = forecaster.forecast() else { bail!("`{name}` has no sample to forecast from") };
+    let forecast = far.or_else(|| forecaster.forecast());
+    let Some(forecast) = forecast else { bail!("`{name}` has no sample to forecast from") };
     let question = question(&trace);
     let outlook = Outlook {
         name: &name,
@@ -129,6 +146,7 @@ pub(super) fn run(args: TraceArgs, global: GlobalModel) -> anyhow::Result<ExitCo
         summary: &forecaster.summary(),
         trust: forecaster.trust(&question),
         question: &question,
+        distant,
     };
     if output == Output::Table {
         print(&told(&outlook, (plot, html.is_some()), &quantiles))?;
@@ -138,6 +156,41 @@ pub(super) fn run(args: TraceArgs, global: GlobalModel) -> anyhow::Result<ExitCo
         fs::write(file, page).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Days ahead of the history, in `n_steps` steps.
+fn days_from(
+    trace: &Trace,
+    (name, n_steps): (&str, usize),
+    zone: TimeZone,
+) -> anyhow::Result<QuantileForecast> {
+    let step = trace.grid.step;
+    if n_steps > STEPS_MAX {
+        bail!(
+            "`--horizon`: {n_steps} steps of {} are more than {STEPS_MAX}: choose a longer one with --step",
+            step.span()
+        );
+    }
+    days_ahead(&trace.samples(), (step, n_steps), zone).with_context(|| {
+        format!("`{name}` is shorter than {DAYS_MIN} days: ask for at most seven days ahead, or add history")
+    })
+}
+
+/// The answer of the line protocol.
+fn json_by_experts(request: &str, (name, global): (&str, &GlobalModel)) -> anyhow::Result<String> {
+    let timed = timed(request, (global, Without::Nothing));
+    if let Answer::Refused { error, .. } = &timed.answer {
+        bail!("`{name}`: {error}");
+    }
+    Ok(serde_json::to_string(&timed)?)
+}
+
+/// Days ahead in the form of an answer.
+fn json_of(name: &str, forecast: &QuantileForecast, levels: &[f64]) -> serde_json::Value {
+    let path = |level: f64| forecast.steps.iter().map(|step| step.at(level).get()).collect::<Vec<f64>>();
+    let quantiles: serde_json::Map<String, serde_json::Value> =
+        levels.iter().map(|level| (level.to_string(), path(*level).into())).collect();
+    serde_json::json!({ "id": name, "quantiles": quantiles, "model": "foresail days ahead" })
 }
 
 fn read(csv: &Path, step: Option<Step>) -> anyhow::Result<Trace> {

@@ -46,12 +46,12 @@ impl Autoscaler {
         })
     }
 
-    /// The windows that touch the history `demand`, by start.
-    pub(super) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>]) -> Vec<Window> {
+    /// The windows that touch the history `demand` or the time `ahead` of it, by start.
+    pub(super) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>], ahead: Span) -> Vec<Window> {
         let all = || demand.iter().flatten().map(|(at, _)| *at);
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         // What begins after the history may have to be readied within it.
-        let to = last.plus(Span::from_hours(48));
+        let to = last.plus(ahead).plus(Span::from_hours(48));
         let mut windows: Vec<Window> =
             self.calendars.iter().flat_map(|calendar| calendar.windows(first, to)).collect();
         windows.sort_by_key(|window| window.start);

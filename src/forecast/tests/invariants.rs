@@ -74,6 +74,54 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn i27_what_a_forecast_asks_for_is_the_upper_band_of_every_step_and_no_point(
+        seed in 1_u64..1000,
+        level in prop_oneof![Just("90%"), Just("95%"), Just("99%"), Just("99.9%")],
+        first in 1_usize..6,
+        more in 1_usize..7,
+    ) {
+        let steps = outlook(&values(9, seed), 0);
+        let objective = Objective::Quantile(Share::parse(level).unwrap());
+        let window = &steps[first - 1..first - 1 + more];
+        let asked = window.iter().map(|step| step.capacity_for(objective, None)).fold(0.0, f64::max);
+        for step in window {
+            prop_assert!(asked >= step.at(objective.level().unwrap().get()).get());
+            // 5 % noise: the band is no line.
+            prop_assert!(asked > 1.03 * step.at(0.5).get(), "{asked} for a median of {}", step.at(0.5).get());
+        }
+        let unserved = Objective::Unserved(Share::parse("0.1%").unwrap());
+        for step in window {
+            let capacity = step.capacity_for(unserved, None);
+            prop_assert!(step.expected_above(capacity) <= 0.001 * step.mean() * (1.0 + 1e-9));
+            prop_assert!(capacity > step.at(0.5).get());
+        }
+    }
+
+    #[test]
+    fn nothing_after_the_newest_sample_is_seen(seed in 1_u64..1000, later in 1_usize..300, times in 0.0_f64..50.0) {
+        // What comes later is only known to a forecaster that was told; told and asked about then, it says the same.
+        let at = |n: usize| Timestamp::from_seconds(START + 300 * i64::try_from(n).unwrap());
+        let values = values(9, seed);
+        let known = values.len() - 24;
+        let samples: Vec<(Timestamp, f64)> = (0..known).map(|n| (at(n), values[n])).collect();
+        let mut forecaster = Forecaster::learn(config(Step::new(300).unwrap(), 12), &samples);
+        let now = at(known - 1);
+        // Half an hour before, told all up to now, and told something wild since.
+        let before = forecaster.p05_30_min_ago(now);
+        let half = now.plus(Span::from_minutes(30));
+        let expected = forecaster.forecast().unwrap().at(half).map(|step| step.at(0.05));
+        for n in 0..6.max(later % 24) {
+            forecaster.observe(at(known + n), Some(values[known] * times), false);
+        }
+        prop_assert_eq!(forecaster.p05_30_min_ago(now), before);
+        prop_assert_eq!(forecaster.p05_30_min_ago(half), expected);
+    }
+}
+
 #[test]
 fn a_wild_reading_is_forgotten_once_three_came_after_it() {
     let at = |n: usize| Timestamp::from_seconds(START + 300 * i64::try_from(n).unwrap());

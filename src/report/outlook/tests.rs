@@ -56,6 +56,7 @@ fn outlook(name: &str, history: &[Option<f64>], medians: &[f64], check: impl FnO
         summary: &summary(Ladder::Daily),
         trust: Trust { skill: 0.123, certainty: 12.0, level: None, decisions: 860 },
         question: &question(),
+        distant: false,
     });
 }
 

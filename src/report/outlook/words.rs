@@ -9,6 +9,14 @@ use crate::units::Span;
 /// Weight below which an expert is counted and not named.
 const NAMED_MIN: f64 = 0.01;
 
+/// Who speaks beyond seven days.
+const BEYOND: &str = "none beyond seven days: the usual week goes on at the level that the days so far lead to, wider \
+                      each day; announced events are not in it.";
+
+/// What holds there.
+const FAR_COVERAGE: &str = "not measured on this history, which is too short for it; on families of synthetic series \
+                            p90 covers 85 to 95 % one day to four weeks ahead.";
+
 /// One sentence, and what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentence {
@@ -29,8 +37,8 @@ pub fn sentences(outlook: &Outlook<'_>) -> Vec<Sentence> {
     let all = [
         ("Forecast", forecast(outlook)),
         ("History", history(outlook)),
-        ("Experts", experts(&outlook.summary.experts)),
-        ("Coverage", coverage(outlook)),
+        ("Experts", if outlook.distant { BEYOND.to_owned() } else { experts(&outlook.summary.experts) }),
+        ("Coverage", if outlook.distant { FAR_COVERAGE.to_owned() } else { coverage(outlook) }),
         ("Trust", trust(outlook)),
         ("Ladder", ladder(outlook)),
     ];
