@@ -39,6 +39,7 @@ mod shape;
 mod shift;
 mod trust;
 mod view;
+mod week;
 
 pub use ablation::Without;
 pub use checkpoint::{Checkpoint, RestoreError};
