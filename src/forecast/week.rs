@@ -4,7 +4,7 @@ use super::Forecaster;
 use crate::units::{Demand, Span, Timestamp};
 
 /// Weeks that are looked at.
-const N_WEEKS: u32 = 4;
+const N_WEEKS: usize = 4;
 /// Looks at an hour: every five minutes.
 const N_LOOKS: u32 = 12;
 
@@ -34,18 +34,15 @@ impl Forecaster {
         for i in 0..n_hours {
             // A week ahead everything is as it was a week before.
             let same = usize::try_from(i).ok().and_then(|i| i.checked_sub(7 * 24)).and_then(|i| usual.get(i));
-            let known = match same {
-                Some(known) => *known,
-                None => {
-                    let days = |step: u32| {
-                        let offsets = &offsets;
-                        (1..).map(move |n: u32| offsets.days_before(at, n * step))
-                    };
-                    let held = |start: &Timestamp| *start < from && *start >= oldest;
-                    let mut weeks = days(7).take(8).filter(held).take(usize::try_from(N_WEEKS).unwrap_or(4));
-                    mean(&mut weeks).or_else(|| mean(&mut days(1).take(35).filter(held).take(7)))
-                }
-            };
+            let known = same.copied().unwrap_or_else(|| {
+                let days = |step: u32| {
+                    let offsets = &offsets;
+                    (1..).map(move |n: u32| offsets.days_before(at, n * step))
+                };
+                let held = |start: &Timestamp| *start < from && *start >= oldest;
+                let mut weeks = days(7).take(8).filter(held).take(N_WEEKS);
+                mean(&mut weeks).or_else(|| mean(&mut days(1).take(35).filter(held).take(7)))
+            });
             usual.push(known);
             at = at.plus(hour);
         }

@@ -89,7 +89,7 @@ impl Seen {
         let (now, asked, ready, hpa, rival) = (*now, *asked, *ready, *hpa, *rival);
         let (break_glass, growth, budget) = (*break_glass, *growth, budget.as_ref());
         let metrics = &*metrics;
-        ask(&Observation { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics })
+        ask(&Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics })
     }
 }
 

@@ -265,8 +265,8 @@ impl TickActs<'_> {
         let replicas = seen.target.asked.max(seen.break_glass.standing);
         let stands = Stands { replicas, price: rule.price };
         let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
-        let stored = seen.object.status.as_ref().is_some_and(|status| status.memory.is_some());
-        let known = (stored || self.remembered.is_some()).then_some(&*memory);
+        // Every decision leaves a track or a shadow: without them the memory was lost, or there was none.
+        let known = (memory.track.is_some() || memory.shadow.is_some()).then_some(&*memory);
         let ledger =
             ledger_of(&seen.object, (&purse.budget, stretch), known, (self.now, stands), purse.recalled);
         let allowance = ctx.budgets.allow((ctx, purse), (self.policy, &ledger), (self.now, stands));

@@ -5,9 +5,11 @@
 //! cache, so that a new leader knows every member before it lets one of them grow.
 
 mod ahead;
+mod recall;
 mod status;
 
 pub use ahead::Foresight;
+pub use recall::from_series;
 pub use status::run;
 
 use std::collections::BTreeMap;
@@ -185,12 +187,13 @@ fn first(ctx: &Context, budget: &SpendBudget, mut book: Book, now: Timestamp) ->
     let told = budget.status.as_ref().and_then(|status| {
         let money = |text: &Option<String>| text.as_deref().and_then(|text| Money::stored(text).ok());
         Some((
+            from_jiff(status.at?),
             from_jiff(status.period_start?),
             (money(&status.spent)?, money(&status.overdrawn).unwrap_or(Money::ZERO)),
         ))
     });
-    if let Some((start, spent)) = told {
-        book.recover(now, start, spent);
+    if let Some((at, start, spent)) = told {
+        book.recover(at, start, spent);
     }
     book
 }
@@ -225,7 +228,12 @@ fn seat_all(ctx: &Context, budget: &SpendBudget, book: &mut Book, now: Timestamp
         let min = Replicas::new(object.spec.min_replicas);
         let told = object.status.as_ref().and_then(|status| status.replicas.as_ref());
         let asked = told.and_then(|told| told.asked).map_or(min, Replicas::new);
-        let memory = object.status.as_ref().and_then(|status| status.memory.as_ref()).map(Memory::read);
+        let memory = object
+            .status
+            .as_ref()
+            .and_then(|status| status.memory.as_ref())
+            .map(Memory::read)
+            .filter(|memory| memory.track.is_some() || memory.shadow.is_some());
         let stands = Stands { replicas: asked, price };
         let ledger =
             ledger_of(&object, (&name, stretch), memory.as_ref(), (now, stands), recalled(budget, &key));

@@ -94,7 +94,7 @@ impl Course {
 
     /// What it spends in the periods of the scenario's budget.
     fn of_budget(&self, scenario: &Scenario) -> Option<BudgetFigures> {
-        let (rule, spend) = (scenario.budget.as_ref()?, scenario.policy.spend.as_ref()?);
+        let (rule, priced) = (scenario.budget.as_ref()?, scenario.policy.spend.as_ref()?);
         let step = u64::from(scenario.step().seconds());
         let mut periods: Vec<(Stretch, u64)> = Vec::new();
         for (i, stood) in self.stood.iter().enumerate() {
@@ -105,7 +105,8 @@ impl Course {
                 _ => periods.push((rule.stretch(at), spent)),
             }
         }
-        let costs: Vec<Money> = periods.iter().map(|(_, sum)| spend.price.of_replica_seconds(*sum)).collect();
+        let costs: Vec<Money> =
+            periods.iter().map(|(_, sum)| priced.price.of_replica_seconds(*sum)).collect();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Some(BudgetFigures {
             n_periods: count(costs.len()),

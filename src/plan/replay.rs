@@ -133,7 +133,7 @@ impl Replay {
             self.budget.as_mut().and_then(|budget| budget.allow((&self.policy, scenario), moment, memory));
         let budget = allowed.as_ref();
         let observation =
-            Observation { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics };
+            Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
         if let Some(budget) = &mut self.budget {
             budget.take(&decision, &memory);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use foresail::edge::clock::Clock as _;
 use foresail::sandbox::{StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};

@@ -82,6 +82,8 @@ struct Seat {
     claim: Claim,
     ledger: Ledger,
     needs: Option<Needs>,
+    /// Whether it has decided anything since the book was opened.
+    decided: bool,
     /// What is being written.
     reserved: Option<Replicas>,
     theta: Theta,
@@ -247,10 +249,10 @@ impl Book {
             });
             return;
         }
-        let (reserved, needs, base) = (None, None, None);
+        let (reserved, needs, base, decided) = (None, None, None, false);
         let (theta, withheld) = (Theta::ONE, Replicas::ZERO);
         let over_lasts = self.stretch.length().seconds();
-        let seat = Seat { claim, ledger, needs, reserved, theta, base, over_lasts, withheld };
+        let seat = Seat { claim, ledger, needs, decided, reserved, theta, base, over_lasts, withheld };
         self.tally = self.tally.plus(Tally::of(&seat));
         self.seats.insert(key.to_owned(), seat);
         self.changed = true;
@@ -277,13 +279,13 @@ impl Book {
         }
     }
 
-    /// What the status told of the period that began at `start`: what no member's ledger explains was spent by somebody
+    /// What the status told at `at` of the period that began at `start`: what no member's ledger explains was spent by somebody
     /// who is gone.
-    pub fn recover(&mut self, now: Timestamp, start: Timestamp, (spent, overdrawn): (Money, Money)) {
+    pub fn recover(&mut self, at: Timestamp, start: Timestamp, (spent, overdrawn): (Money, Money)) {
         if start != self.stretch.start {
             return;
         }
-        let (of_members, over) = self.of_members(now);
+        let (of_members, over) = self.of_members(at);
         let gone = (spent.less(of_members), overdrawn.less(over));
         self.gone = (self.gone.0.max(gone.0), self.gone.1.max(gone.1));
         self.plan = None;
@@ -322,7 +324,8 @@ impl Book {
         let Taken { to, wish, withheld, ledger } = taken;
         let mut wants_more = false;
         self.change(key, |seat| {
-            wants_more = wish > seat.claim.wish;
+            wants_more = wish > seat.claim.wish || !seat.decided;
+            seat.decided = true;
             seat.reserved = to;
             seat.ledger = ledger;
             seat.withheld = withheld;
@@ -419,6 +422,9 @@ impl Book {
         let remaining = self.rule.amount.less(spent.less(overdrawn));
         let parts: Vec<Part> = self.seats.values().map(|seat| self.part(seat, now)).collect();
         let Shares { thetas, surplus, feasible } = share_out(remaining, &parts);
+        // While anyone's needs are unknown nobody knows what is left over, and the first to ask would take it all.
+        let known = self.seats.values().all(|seat| seat.decided || seat.needs.is_some());
+        let surplus = if known { surplus } else { Money::ZERO };
         let least = self.lasts(now, OVERDRAFT_LASTS);
         for ((seat, theta), part) in self.seats.values_mut().zip(thetas).zip(&parts) {
             let soon = seat.needs.as_ref().map_or(Replicas::ZERO, |needs| needs.soon(now, SOON));

@@ -130,6 +130,18 @@ impl Day {
         least.plus(part).plus(money("0.01"))
     }
 
+    /// Takes a member up, with what is foreseen of it when it is new.
+    fn seat(&self, book: &mut Book, i: usize, asked: Replicas, ledger: &Ledger) {
+        let (member, key) = (&self.members[i], i.to_string());
+        let (priority, price, min) = (member.priority, price(member.cents), n(member.min));
+        let first = !book.seats(&key);
+        book.note(&key, Claim { priority, price, min, asked, wish: asked }, ledger.clone());
+        if first {
+            let ahead = member.needs.iter().map(|&need| (n(need * self.foreseen / 100), 120)).collect();
+            book.foresee(&key, Needs { from: MONDAY, ahead, spread: (800, 1200) });
+        }
+    }
+
     fn play(&self, mut each: impl FnMut(&Member, (Replicas, Replicas, Replicas), &Allowance)) -> Came {
         let amount = self.amount();
         let rule = rule(amount, self.overdraft.then_some("30%"));
@@ -148,17 +160,6 @@ impl Day {
             })
             .collect();
         let policies: Vec<Policy> = self.members.iter().map(policy_of).collect();
-        let seat = |book: &mut Book, i: usize, asked: Replicas, ledger: &Ledger, now| {
-            let member = &self.members[i];
-            let (priority, price, min) = (member.priority, price(member.cents), n(member.min));
-            let first = !book.seats(&i.to_string());
-            book.note(&i.to_string(), Claim { priority, price, min, asked, wish: asked }, ledger.clone());
-            if first {
-                let ahead = member.needs.iter().map(|&need| (n(need * self.foreseen / 100), 120)).collect();
-                book.foresee(&i.to_string(), Needs { from: MONDAY, ahead, spread: (800, 1200) });
-            }
-            let _: Timestamp = now;
-        };
         let (mut spent, mut most, mut withheld) = (Money::ZERO, Money::ZERO, 0);
         for tick in 0..N_TICKS {
             let now = MONDAY.plus(Span::from_millis(INTERVAL.millis() * u64::try_from(tick).unwrap()));
@@ -166,7 +167,7 @@ impl Day {
                 // All that is left are the ledgers.
                 book = Book::open(rule.clone(), now);
                 for i in 0..self.members.len() {
-                    seat(&mut book, i, asked[i], &ledgers[i], now);
+                    self.seat(&mut book, i, asked[i], &ledgers[i]);
                 }
             }
             let mut turns: Vec<usize> = (0..self.members.len()).collect();
@@ -176,7 +177,7 @@ impl Day {
                 let stands = Stands { replicas: asked[i], price: price(member.cents) };
                 ledgers[i].account(now, stretch, stands);
                 ledgers[i].account(now, stretch, stands);
-                seat(&mut book, i, asked[i], &ledgers[i], now);
+                self.seat(&mut book, i, asked[i], &ledgers[i]);
                 let allowance = book.allow(&key, now).unwrap();
                 let need = n(member.needs[tick]);
                 let (desired, _) = apply(&policies[i], (asked[i], need, need), Some(&allowance));

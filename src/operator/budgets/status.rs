@@ -28,7 +28,7 @@ use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::units::{Money, Replicas, Span, Timestamp};
 
 /// How often budgets are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Numbers alone are written this often.
 const REFRESH_EVERY: Span = Span::from_minutes(1);
 /// One write of a status.
