@@ -9,7 +9,7 @@ mod recall;
 mod status;
 
 pub use ahead::Foresight;
-pub use recall::from_series;
+pub use recall::purse;
 pub use status::run;
 
 use std::collections::BTreeMap;

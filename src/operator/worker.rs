@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::acts::TickActs;
 use super::actuate::ScaleTarget;
 use super::announced::Announced;
-use super::budgets::{Foresight, Purse, from_series};
+use super::budgets::{self, Foresight};
 use super::checkpoint;
 use super::context::Context;
 use super::growth::{Growth, lead_status};
@@ -171,7 +171,8 @@ impl Worker {
                 crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
             });
         let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
-        let purse = self.purse(&ctx, (object, plan), now).await;
+        let known = (object, &plan.policy, plan.signals.as_slice());
+        let purse = Box::pin(budgets::purse(&ctx, known, (self.memory.is_none(), now))).await;
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -215,21 +216,6 @@ impl Worker {
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
-    }
-
-    /// The way to the budget; after a restart with what the operator's own series tell, where every status was lost.
-    async fn purse(
-        &self,
-        ctx: &Context,
-        (object, plan): (&PredictiveAutoscaler, &Plan),
-        now: Timestamp,
-    ) -> Option<Purse> {
-        let mut purse = ctx.budgets.purse(ctx, object, &plan.policy)?;
-        if self.memory.is_none() {
-            let first = plan.signals.first().map(Signal::query);
-            Box::pin(from_series((ctx, &mut purse), (object, &plan.policy), (first, now))).await;
-        }
-        Some(purse)
     }
 
     /// Each signal with its reading and what else is known of it.

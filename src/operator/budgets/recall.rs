@@ -6,16 +6,31 @@ use crate::edge::clock::from_jiff;
 use crate::engine::Memory;
 use crate::metrics::HistoryQuery;
 use crate::operator::context::Context;
-use crate::operator::signal::Query;
+use crate::operator::signal::{Query, Signal};
 use crate::policy::{Policy, SpendRule};
 use crate::units::{Span, Step, Timestamp};
 
 /// How long the series may take.
 const DEADLINE: Span = Span::from_seconds(5);
 
+/// The way of an autoscaler to its budget; at its first tick in this process with what the operator's own series tell,
+/// where every status was lost.
+pub async fn purse(
+    ctx: &Context,
+    (object, policy, signals): (&PredictiveAutoscaler, &Policy, &[Signal]),
+    (first, now): (bool, Timestamp),
+) -> Option<Purse> {
+    let mut purse = ctx.budgets.purse(ctx, object, policy)?;
+    if first {
+        let asked = signals.first().map(Signal::query);
+        from_series((ctx, &mut purse), (object, policy), (asked, now)).await;
+    }
+    Some(purse)
+}
+
 /// Makes up what the autoscaler spent in the period, where neither its own status nor the budget's tells it. Minutes
 /// that were not scraped count as the most that was. Without the series what stands counts, as ever.
-pub async fn from_series(
+async fn from_series(
     (ctx, purse): (&Context, &mut Purse),
     (object, policy): (&PredictiveAutoscaler, &Policy),
     (first, now): (Option<&Query>, Timestamp),
