@@ -98,8 +98,8 @@ async fn spend_until(world: &World, end: Timestamp, most: &mut [u32; 2]) -> f64 
 async fn two_autoscalers_keep_the_ceiling_the_first_is_served_first_and_a_crash_changes_nothing() {
     let start = MIDNIGHT.plus(Span::from_hours(15));
     let end = MIDNIGHT.plus(Span::from_hours(24));
-    // Nine hours of all that is needed cost about 60, of minReplicas alone 13.5.
-    let world = shop(start, &[("amount", json!("45.00")), ("overdraft", json!(null))]).await;
+    // Nine hours of all that is needed cost about 41, of minReplicas alone 13.5, and checkout alone 22.5.
+    let world = shop(start, &[("amount", json!("36.00")), ("overdraft", json!(null))]).await;
     let mut most = [0; 2];
     let operator = world.start_operator(INTERVAL);
     let mut spent = spend_until(&world, MIDNIGHT.plus(Span::from_hours(19)), &mut most).await;
@@ -112,8 +112,8 @@ async fn two_autoscalers_keep_the_ceiling_the_first_is_served_first_and_a_crash_
     let limited = condition(&world, "search", "BudgetLimited");
     operator.stop().await.unwrap();
     let interval = f64::from(most[0] + most[1]) * PRICE / 60.0;
-    assert!(spent <= 45.0 + interval, "{spent}");
-    assert!(spent > 36.0, "the money is not left lying: {spent}");
+    assert!(spent <= 36.0 + interval, "{spent}");
+    assert!(spent > 28.0, "the money is not left lying: {spent}");
     assert!((told - spent).abs() < 3.0 * interval, "{told} are told, {spent} were spent");
     // Checkout needs 12 for its evening and gets them; search would need 10 and does not.
     assert!(most[0] >= 12 && most[1] < 10, "{most:?}");
@@ -138,7 +138,8 @@ async fn present_demand_draws_on_the_overdraft_and_everyone_is_told() {
     let spent = spend_until(&world, end, &mut most).await;
     let status = budget(&world);
     operator.stop().await.unwrap();
-    assert!(most[0] >= 12, "present demand needs twelve: {most:?}");
+    // It pays for about twelve replicas until the evening is over; the amount pays for none beyond what stood.
+    assert!(most[0] + most[1] >= 18, "{most:?}");
     assert!(number(&status["overdrawn"]) > 0.0, "{status}");
     assert!(spent <= 36.0, "{spent}");
     let used =
