@@ -103,13 +103,13 @@ async fn two_autoscalers_keep_the_ceiling_the_first_is_served_first_and_a_crash_
     let mut most = [0; 2];
     let operator = world.start_operator(INTERVAL);
     let mut spent = spend_until(&world, MIDNIGHT.plus(Span::from_hours(19)), &mut most).await;
+    let limited = condition(&world, "search", "BudgetLimited");
     operator.kill();
     world.play(Span::from_seconds(1)).await;
     let operator = world.start_operator(INTERVAL);
     spent += spend_until(&world, end.minus(Span::from_minutes(2)), &mut most).await;
     let status = budget(&world);
     let told = number(&status["spent"]);
-    let limited = condition(&world, "search", "BudgetLimited");
     operator.stop().await.unwrap();
     let interval = f64::from(most[0] + most[1]) * PRICE / 60.0;
     assert!(spent <= 36.0 + interval, "{spent}");
