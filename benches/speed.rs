@@ -166,6 +166,7 @@ fn deciding() -> Line {
         events: &[],
         break_glass: BreakGlass::NONE,
         growth: Growth::default(),
+        budget: None,
         metrics: &metrics,
     };
     let policy = policy();

@@ -3,7 +3,7 @@
 //! - [`v1alpha1`]: the types as users write them, with their rules in the schema.
 //! - [`crds`]: the `CustomResourceDefinition`s that the API server gets.
 //! - [`policy()`]: a spec as the validated form, or every field that is wrong.
-//! - [`calendar()`]: the same for a calendar of events.
+//! - [`calendar()`], [`budget()`]: the same for a calendar of events and for a budget.
 //! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
 //! - [`annotations`]: a freeze and a boost, ordered outside the spec.
 //! - [`presets`]: the queries of the metric types CPU and Memory.
@@ -12,6 +12,7 @@
 //! then add what an API server cannot know (`PromQL`, time zones).
 
 pub mod annotations;
+mod budgets;
 mod crd;
 mod events;
 mod lint;
@@ -21,6 +22,7 @@ pub mod rules;
 mod schema;
 pub mod v1alpha1;
 
+pub use budgets::{budget, priority};
 pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
 pub use events::calendar;
 pub use lint::{lint, source_problems, violated};

@@ -5,8 +5,10 @@
 //! not once a sample.
 
 mod events;
+mod periods;
 
 pub use events::{Calendar, ClockTime, Effect, Event, LocalTime, When, Window, factor};
+pub use periods::{Period, Stretch};
 
 use chrono::{DateTime, Datelike as _, Offset as _, TimeZone as _, Timelike as _};
 

@@ -24,6 +24,7 @@ pub use events::Unapplied;
 pub use evidence::{Absence, EvidenceMemory, Judged, MetricObservation, Reading, Standing};
 pub use growth::{Growth, Most, Obstacle};
 pub use guards::{Boost, BreakGlass};
+pub use spend::{Allowance, Ledger};
 pub use track::{HumanFloor, Sustain, Track};
 pub use trail::{Fact, ModeFact, Stage, StageRecord};
 
@@ -49,6 +50,8 @@ pub struct Situation<'a> {
     pub break_glass: BreakGlass,
     /// What the cluster allows.
     pub growth: Growth,
+    /// What the budget allows, where the policy names one.
+    pub budget: Option<&'a Allowance>,
 }
 
 /// A decision and how it came about.
@@ -68,7 +71,7 @@ pub struct Decision {
     pub predicted: Option<Replicas>,
     /// The need of present demand at 100 % of safe load.
     pub present_need: Replicas,
-    /// Replicas withheld by the spend limit.
+    /// Replicas withheld by the spend limit or the budget.
     pub withheld: Replicas,
     /// What is in the way of growth that was withheld, if so.
     pub blocked: Option<Most>,
@@ -90,6 +93,20 @@ impl Decision {
             .rev()
             .find(|record| record.before != record.after && record.stage != Stage::Mode)
             .map_or(Stage::Combine, |record| record.stage.max(Stage::Combine))
+    }
+
+    /// What is wanted, money aside: what stood before the stage of money, and not less than present demand needs.
+    pub fn wish(&self) -> Replicas {
+        let before = self.stages.iter().find(|record| record.stage == Stage::Spend);
+        before.map_or(self.desired, |record| record.before).max(self.present_need)
+    }
+
+    /// What the stage of money found.
+    pub fn money(&self) -> Option<&spend::Fact> {
+        self.stages.iter().find_map(|record| match &record.fact {
+            Fact::Spend(fact) => Some(fact),
+            _ => None,
+        })
     }
 
     /// The last stage that lowered the proposal.
@@ -146,7 +163,7 @@ pub fn decide(
     evidence: &mut Vec<EvidenceMemory>,
     track: &mut Track,
 ) -> Decision {
-    let Situation { now, asked, ready, break_glass, growth, .. } = *situation;
+    let Situation { now, asked, ready, break_glass, growth, budget, .. } = *situation;
     let mut trail = Trail { stages: Vec::with_capacity(14), proposal: asked };
     let events = events::Events::near(policy, situation);
     let stated = policy.bounds;
@@ -200,7 +217,7 @@ pub fn decide(
     let (cooled, fact) = cooldown::apply(policy, asked, limited, track, now);
     trail.note(Stage::Cooldown, cooled, Fact::Cooldown(fact));
 
-    let (affordable, fact) = spend::apply(policy, asked, cooled, present_need);
+    let (affordable, fact) = spend::apply(policy, (asked, cooled, present_need), budget);
     let withheld = Replicas::new(cooled.get().saturating_sub(affordable.get()));
     trail.note(Stage::Spend, affordable, Fact::Spend(fact));
 

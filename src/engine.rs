@@ -14,11 +14,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Window;
+use crate::decide::spend::Stands;
 use crate::decide::{
-    self, BreakGlass, Decision, Fact, Growth, MetricObservation, ModeFact, Situation, Stage, StageRecord,
-    Track,
+    self, Allowance, BreakGlass, Decision, Fact, Growth, Ledger, MetricObservation, ModeFact, Situation,
+    Stage, StageRecord, Track,
 };
-use crate::policy::{Actuation, Mode, Pause, Policy};
+use crate::policy::{Actuation, Mode, Pause, Policy, SpendRule};
 use crate::units::{ReplicaBounds, Replicas, Timestamp, faulty};
 
 /// Everything that is known at one instant. Nothing in it is later than `now`.
@@ -40,6 +41,8 @@ pub struct Observation<'a> {
     pub break_glass: BreakGlass,
     /// What the cluster allows.
     pub growth: Growth,
+    /// What the budget allows, where the policy names one.
+    pub budget: Option<&'a Allowance>,
     /// One for each metric of the policy, in its order.
     pub metrics: &'a [MetricObservation<'a>],
 }
@@ -69,16 +72,17 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     let mut memory = memory.clone();
     memory.set_back(observation.now);
     let policy = effective(policy, observation);
+    account(&policy, observation, &mut memory);
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
     }
-    let Observation { now, asked, ready, events, metrics, break_glass, growth, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, growth, budget, .. } = *observation;
     // What the shadow came to is what the mode was earned by; it stays to be looked at.
     memory.account = memory.shadow.take().map(|shadow| shadow.account).or(memory.account);
     let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
     resolve_intent(&mut memory, &mut track, asked);
     track.notice_foreign_write(now, asked);
-    let situation = Situation { now, asked, ready, events, metrics, break_glass, growth };
+    let situation = Situation { now, asked, ready, events, metrics, break_glass, growth, budget };
     let mut decision = decide::decide(&policy, &situation, &mut memory.evidence, &mut track);
     let conflict = observation.rival || track.in_conflict();
     let fact = permit(&policy, &mut decision, conflict, &mut memory);
@@ -86,6 +90,7 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     track.prune(now, &policy);
     track.last_up = faulty!(TickIsChange, Some(now), track.last_up);
     memory.track = Some(track);
+    draw(&policy, budget, &decision, &mut memory);
     if let Some(to) = decision.write {
         memory.intent_id = memory.intent_id.wrapping_add(1);
         memory.intent = Some(Intent { id: memory.intent_id, from: asked, to, at: now });
@@ -103,6 +108,31 @@ fn effective<'a>(policy: &'a Policy, observation: &Observation<'_>) -> Cow<'a, P
         }
         _ => Cow::Borrowed(policy),
     }
+}
+
+/// What stood since the last tick is spent, whoever asked for it: beside an HPA what the workload runs.
+fn account(policy: &Policy, observation: &Observation<'_>, memory: &mut Memory) {
+    let Observation { now, asked, budget, break_glass, .. } = *observation;
+    let (Some(SpendRule { price, budget: Some(named), .. }), Some(allowance)) = (&policy.spend, budget)
+    else {
+        if policy.spend.as_ref().is_none_or(|rule| rule.budget.is_none()) {
+            memory.ledger = None;
+        }
+        return;
+    };
+    let stands = Stands { replicas: asked.max(break_glass.standing), price: *price };
+    let ledger = memory.ledger.take().filter(|ledger| ledger.budget == *named);
+    let mut ledger = ledger.unwrap_or_else(|| Ledger::begin(named, (allowance.period, now), stands));
+    ledger.account(now, allowance.period, stands);
+    memory.ledger = Some(ledger);
+}
+
+/// How many of the replicas that stand from now on the overdraft pays for.
+fn draw(policy: &Policy, budget: Option<&Allowance>, decision: &Decision, memory: &mut Memory) {
+    let (Some(ledger), Some(allowance)) = (&mut memory.ledger, budget) else { return };
+    let stands = decision.write.unwrap_or(decision.asked);
+    let paid = if allowance.holds { allowance.ceiling.max(policy.bounds.min()) } else { stands };
+    ledger.draw((decision.asked, stands), paid);
 }
 
 /// Whether the write of the last tick landed: then it is a change of ours, at the instant it was intended.
@@ -152,7 +182,7 @@ fn note_mode(decision: &mut Decision, fact: ModeFact) {
 
 /// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
 fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
-    let Observation { now, asked, ready, events, metrics, break_glass, growth, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, growth, budget, .. } = *observation;
     memory.track = None;
     memory.intent = None;
     memory.pause_entered = None;
@@ -162,7 +192,8 @@ fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memor
     let mut shadow = memory.shadow.take().unwrap_or_else(|| Shadow::begin(now, asked, ready, stood));
     shadow.advance(now);
     let (shadowed, serving) = (shadow.asked, shadow.ready);
-    let situation = Situation { now, asked: shadowed, ready: serving, events, metrics, break_glass, growth };
+    let situation =
+        Situation { now, asked: shadowed, ready: serving, events, metrics, break_glass, growth, budget };
     let mut decision = decide::decide(policy, &situation, &mut memory.evidence, &mut shadow.track);
     note_mode(&mut decision, ModeFact::DryRun);
     decision.write = faulty!(DryRunWrites, Some(decision.desired), None);

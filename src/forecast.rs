@@ -45,6 +45,7 @@ mod shift;
 mod tail;
 mod trust;
 mod view;
+mod week;
 
 pub use ablation::Without;
 pub use checkpoint::{Checkpoint, RestoreError};

@@ -11,6 +11,7 @@
 //! | [`acts`], [`worker`] | one tick of one autoscaler: gather, tick, effect |
 //! | [`signal`] | one metric: its reading and its forecaster |
 //! | [`announced`] | calendars as windows |
+//! | [`budgets`] | the books of budgets: reserve, then act |
 //! | [`growth`], [`pods`] | starts of pods, the measured lead |
 //! | [`obstacles`] | growth that cannot happen |
 //! | [`fleet`] | a task for each autoscaler |
@@ -24,6 +25,7 @@
 pub mod acts;
 pub mod actuate;
 pub mod announced;
+pub mod budgets;
 pub mod checkpoint;
 pub mod context;
 #[cfg(test)]
@@ -121,6 +123,8 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         autoscalers: watching.autoscalers,
         calendars: watching.calendars,
         quotas: watching.quotas,
+        budget_specs: watching.budgets,
+        budgets: budgets::Budgets::default(),
         sources: watching.sources,
         metrics: Arc::new(metrics),
         events: sink,
@@ -167,7 +171,7 @@ async fn work(
                 return false;
             }
         }
-        ctx.sources.wait_until_ready().await.is_ok()
+        ctx.sources.wait_until_ready().await.is_ok() && ctx.budget_specs.wait_until_ready().await.is_ok()
     };
     let ready = async {
         // The probes must know that the wait is no hang.
@@ -193,7 +197,9 @@ async fn work(
     synced.send_replace(true);
     let sources = tokio::spawn(sources::run(Arc::clone(&ctx), stop.clone()));
     let told = tokio::spawn(sources::status::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
+    let spent = tokio::spawn(budgets::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
     fleet::run(ctx, leadership, beat, stop).await;
+    spent.abort();
     sources.abort();
     told.abort();
 }

@@ -9,6 +9,7 @@
 //! stands where `x[0]` needs 70 % of it. Forecasts are issued once a step and shared by all policies.
 
 mod baselines;
+mod budgeted;
 mod cluster;
 mod course;
 mod foresight;
@@ -18,7 +19,7 @@ mod hpa;
 mod replay;
 mod scenario;
 
-pub use course::{Course, Figures, Stood};
+pub use course::{BudgetFigures, Course, Figures, Stood};
 pub use foresight::{Day, Issued, days, foresee};
 pub use gate::{Gate, GateError, Verdict};
 pub use grid::Grid;
@@ -90,7 +91,11 @@ impl Run {
                     .metrics
                     .iter()
                     .zip(&mut self.trust)
-                    .map(|(issued, trust)| of_issued(issued.get(step), trust))
+                    .zip(&day.usual)
+                    .map(|((issued, trust), usual)| Foreseen {
+                        usual: usual.as_ref(),
+                        ..of_issued(issued.get(step), trust)
+                    })
                     .collect();
                 self.ahead.push(ahead(scenario, self.ahead.len(), &known));
                 known
@@ -163,6 +168,7 @@ fn of_issued<'a>(issued: Option<&'a Issued>, trust: &mut TrustState) -> Foreseen
         trusted: trust.trusted,
         level: trust.level,
         p05_earlier: *p05_earlier,
+        usual: None,
     }
 }
 

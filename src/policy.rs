@@ -2,6 +2,10 @@
 //!
 //! `api` turns the wire form into this form, or reports every field that is wrong; everything below may rely on it.
 
+mod budget;
+
+pub use budget::{BudgetRule, OnExceed, Overdraft};
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::{
@@ -225,6 +229,9 @@ pub struct SpendRule {
     pub currency: String,
     /// Growth beyond this is withheld.
     pub max_per_hour: Option<Money>,
+    /// The `SpendBudget` that it draws on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
 }
 
 /// What happens when evidence stays absent.

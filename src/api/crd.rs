@@ -9,7 +9,7 @@ use kube::core::cel::{CompiledSchema, compile_schema};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{DemandCalendar, ForecastCheckpoint, MetricSource, PredictiveAutoscaler};
+use super::{DemandCalendar, ForecastCheckpoint, MetricSource, PredictiveAutoscaler, SpendBudget};
 
 /// `apiVersion` of every kind.
 pub const VERSION: &str = "foresail.dev/v1alpha1";
@@ -37,6 +37,7 @@ pub fn kinds() -> &'static [Kind] {
             ("MetricSource", false, MetricSource::crd()),
             ("ForecastCheckpoint", true, ForecastCheckpoint::crd()),
             ("DemandCalendar", true, DemandCalendar::crd()),
+            ("SpendBudget", false, SpendBudget::crd()),
         ]
         .into_iter()
         .map(|(name, namespaced, crd)| build(name, namespaced, &crd))
@@ -49,7 +50,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     kinds().iter().find(|kind| kind.name == name)
 }
 
-/// The definitions to apply: `PredictiveAutoscaler`, `MetricSource`, `ForecastCheckpoint`, `DemandCalendar`.
+/// The definitions to apply: `PredictiveAutoscaler`, `MetricSource`, `ForecastCheckpoint`, `DemandCalendar`, `SpendBudget`.
 ///
 /// # Panics
 /// Never: the definitions were serialised from this very type.

@@ -6,7 +6,8 @@ use super::crd::Kind;
 use super::rules::Rule;
 use super::schema::{self, Finding};
 use super::{
-    DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, crd, events, policy,
+    DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, SpendBudgetSpec, budgets,
+    crd, events, policy,
 };
 
 /// Every problem of one manifest, in the order of the paths; `None` when its kind is not one of ours.
@@ -76,6 +77,9 @@ fn beyond_schema(kind: &str, spec: Option<&Value>) -> Vec<FieldError> {
             .unwrap_or_default(),
         "DemandCalendar" => serde_json::from_value::<DemandCalendarSpec>(spec)
             .map(|spec| events::beyond_schema(&spec))
+            .unwrap_or_default(),
+        "SpendBudget" => serde_json::from_value::<SpendBudgetSpec>(spec)
+            .map(|spec| budgets::beyond_schema(&spec))
             .unwrap_or_default(),
         _ => Vec::new(),
     }

@@ -323,9 +323,10 @@ fn spend(block: &wire::Spend, errors: &mut Errors) -> Option<SpendRule> {
         let problem = format!("`{}` is no amount of money", amount.0);
         errors.take("spec.spend.maxPerHour", Money::parse(&amount.0).ok(), problem, remedy)
     });
+    let budget = block.budget_ref.as_ref().map(|named| named.name.clone());
     let price = block.price_per_replica_hour.as_ref()?;
     let problem = format!("`{}` is no price", price.0);
     let parsed = PricePerReplicaHour::parse(&price.0).ok();
     let price = errors.take("spec.spend.pricePerReplicaHour", parsed, problem, remedy)?;
-    Some(SpendRule { price, currency: block.currency.clone(), max_per_hour })
+    Some(SpendRule { price, currency: block.currency.clone(), max_per_hour, budget })
 }

@@ -12,6 +12,7 @@
 
 pub mod autoscaler;
 pub mod behavior;
+pub mod budget;
 pub mod calendar;
 pub mod checkpoint;
 pub mod metric;
@@ -24,12 +25,16 @@ pub use autoscaler::{
     CalendarRef, Mode, Pause, PredictiveAutoscaler, PredictiveAutoscalerSpec, ScaleTargetRef, SourceRef,
 };
 pub use behavior::{Behavior, PolicyType, RatePolicy, ScalingRules, SelectPolicy};
+pub use budget::{
+    BudgetMember, BudgetMemberStatus, BudgetPeriod, OnExceed, Overdraft, OverdraftPurpose, ProjectedStatus,
+    SpendBudget, SpendBudgetSpec, SpendBudgetStatus,
+};
 pub use calendar::{CalendarEvent, DemandCalendar, DemandCalendarSpec, Weekday, Weekly};
 pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
 pub use metric::{Metric, MetricType, Prediction};
 pub use settings::{
-    Actuation, ActuationVia, Cooldown, Costs, Evidence, Fallback, Forecast, Objective, Reactive, Spend,
-    SustainFor, Thresholds,
+    Actuation, ActuationVia, BudgetRef, Cooldown, Costs, Evidence, Fallback, Forecast, Objective, Reactive,
+    Spend, SustainFor, Thresholds,
 };
 pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,

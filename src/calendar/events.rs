@@ -230,7 +230,7 @@ impl Calendar {
 
 impl TimeZone {
     /// The first instant at which the clocks show `local`, or would if they did not skip it.
-    fn first(self, local: NaiveDateTime) -> Timestamp {
+    pub(super) fn first(self, local: NaiveDateTime) -> Timestamp {
         self.instants(local).0
     }
 

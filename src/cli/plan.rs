@@ -35,7 +35,7 @@ const GATE_MISSED: u8 = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub struct PlanArgs {
-    /// Manifests with one PredictiveAutoscaler and each DemandCalendar that it names, YAML or JSON; `-` reads standard
+    /// Manifests with one PredictiveAutoscaler, each DemandCalendar and the SpendBudget that it names, YAML or JSON; `-` reads standard
     /// input.
     #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -147,7 +147,9 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         notes.extend(future::go_on(&autoscaler, &mut history, span)?);
     }
     notes.extend(autoscaler.assumed_lead());
-    let scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
+    notes.extend(autoscaler.budget_note());
+    let mut scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
+    scenario.budget.clone_from(&autoscaler.budget);
     let outcome = simulate(&scenario);
     let verdicts: Vec<Verdict> = gate.iter().map(|gate| gate.judge(&outcome)).collect::<Result<_, _>>()?;
     let report = Report { scenario: &scenario, outcome: &outcome, verdicts: &verdicts, notes: &notes };

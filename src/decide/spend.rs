@@ -1,5 +1,16 @@
 //! Stage 9: money. `maxPerHour` withholds growth; it never lowers, and never goes under `minReplicas` or the need
-//! of present demand.
+//! of present demand. A budget withholds growth beyond its path; what stands and `minReplicas` it leaves alone, and
+//! present demand may draw on its overdraft.
+
+mod book;
+mod ledger;
+mod needs;
+mod path;
+
+pub use book::{Allowance, Book, BudgetReport, Claim, MemberReport, PLAN_EVERY, Taken};
+pub use ledger::{Ledger, Stands};
+pub use needs::{Foreseen, Usual, needs};
+pub use path::{FADE, Needs, Part, Rest, Shares, Theta, share_out};
 
 use std::fmt;
 
@@ -31,16 +42,106 @@ pub enum Fact {
         /// The currency.
         currency: String,
     },
+    /// A budget pays for the proposal, or only tells that it does not.
+    Budgeted {
+        /// What the proposal costs an hour.
+        hourly: Money,
+        /// Replicas beyond what is paid for, where the budget only warns.
+        beyond: Replicas,
+        /// What the budget allows.
+        allowance: Allowance,
+    },
+    /// A budget withheld growth.
+    OverBudget {
+        /// Replicas withheld.
+        withheld: Replicas,
+        /// What they would cost an hour.
+        hourly: Money,
+        /// What the budget allows.
+        allowance: Allowance,
+    },
+    /// Present demand is served from the overdraft.
+    Overdrawn {
+        /// Replicas beyond what the budget pays for.
+        over: Replicas,
+        /// Replicas withheld nevertheless.
+        withheld: Replicas,
+        /// What the budget allows.
+        allowance: Allowance,
+    },
+    /// The budget that is named does not take the autoscaler, so that growth stops at the need of present demand.
+    NoBudget {
+        /// The name of the budget.
+        budget: String,
+        /// Replicas withheld.
+        withheld: Replicas,
+    },
+}
+
+impl Fact {
+    /// What the budget allows, where there is one.
+    pub const fn allowance(&self) -> Option<&Allowance> {
+        match self {
+            Self::Budgeted { allowance, .. }
+            | Self::OverBudget { allowance, .. }
+            | Self::Overdrawn { allowance, .. } => Some(allowance),
+            Self::NoPrice | Self::Within { .. } | Self::Withheld { .. } | Self::NoBudget { .. } => None,
+        }
+    }
+
+    /// The condition `BudgetLimited`: whether growth is withheld, or would be, its reason and its sentence; `None`
+    /// without a budget.
+    pub fn limited(&self) -> Option<(bool, &'static str)> {
+        match self {
+            Self::NoPrice | Self::Within { .. } | Self::Withheld { .. } => None,
+            Self::Budgeted { beyond, .. } if *beyond > Replicas::ZERO => Some((true, "Warned")),
+            Self::Budgeted { allowance, .. } if !allowance.feasible => Some((true, "BudgetInfeasible")),
+            Self::Budgeted { .. } => Some((false, "WithinBudget")),
+            Self::OverBudget { allowance, .. } if !allowance.feasible => Some((true, "BudgetInfeasible")),
+            Self::OverBudget { .. } => Some((true, "GrowthWithheld")),
+            Self::Overdrawn { .. } => Some((true, "Overdraft")),
+            Self::NoBudget { .. } => Some((true, "BudgetUnknown")),
+        }
+    }
+}
+
+/// Limits growth to what the budget's path pays for, after [`hourly`].
+pub fn apply(
+    policy: &Policy,
+    (asked, proposal, present_need): (Replicas, Replicas, Replicas),
+    allowance: Option<&Allowance>,
+) -> (Replicas, Fact) {
+    let (limited, fact) = hourly(policy, asked, proposal, present_need);
+    let Some(SpendRule { price, budget: Some(budget), .. }) = &policy.spend else { return (limited, fact) };
+    let stands = asked.max(policy.bounds.min());
+    let Some(allowance) = allowance else {
+        let most = limited.min(stands.max(present_need));
+        let withheld = Replicas::new(limited.get().saturating_sub(most.get()));
+        return (most, Fact::NoBudget { budget: budget.clone(), withheld });
+    };
+    let paid = allowance.ceiling.max(stands);
+    let beyond = |most: Replicas| Replicas::new(limited.get().saturating_sub(most.get()));
+    let allowance = allowance.clone();
+    if limited <= paid || !allowance.holds {
+        // A limit of an hour is the tighter one, and says more.
+        if matches!(fact, Fact::Withheld { .. }) {
+            return (limited, fact);
+        }
+        let hourly = price.hourly(limited);
+        return (limited, Fact::Budgeted { hourly, beyond: beyond(paid), allowance });
+    }
+    let drawn = allowance.overdraft.map_or(paid, |most| present_need.min(most)).clamp(paid, limited);
+    let withheld = beyond(drawn);
+    if drawn > paid {
+        let over = Replicas::new(drawn.get() - paid.get());
+        return (drawn, Fact::Overdrawn { over, withheld, allowance });
+    }
+    (paid, Fact::OverBudget { withheld, hourly: price.hourly(withheld), allowance })
 }
 
 /// Limits growth to what `maxPerHour` pays for.
-pub fn apply(
-    policy: &Policy,
-    asked: Replicas,
-    proposal: Replicas,
-    present_need: Replicas,
-) -> (Replicas, Fact) {
-    let Some(SpendRule { price, currency, max_per_hour }) = &policy.spend else {
+fn hourly(policy: &Policy, asked: Replicas, proposal: Replicas, present_need: Replicas) -> (Replicas, Fact) {
+    let Some(SpendRule { price, currency, max_per_hour, budget: _ }) = &policy.spend else {
         return (proposal, Fact::NoPrice);
     };
     if let Some(most) = max_per_hour {
@@ -67,6 +168,47 @@ impl fmt::Display for Fact {
                 f,
                 "{withheld} replicas withheld: {most} {currency} an hour pay for {cap} at {price} each"
             ),
+            Self::Budgeted { hourly, beyond, allowance } => {
+                let Allowance { budget, currency, remaining, theta, .. } = allowance;
+                write!(
+                    f,
+                    "costs {hourly} {currency} an hour; budget {budget}: {remaining} {currency} left pay for {theta} of what is needed"
+                )?;
+                if *beyond > Replicas::ZERO {
+                    write!(f, "; {beyond} replicas more than that, and onExceed is Warn")?;
+                }
+                Ok(())
+            }
+            Self::OverBudget { withheld, hourly, allowance } => {
+                let Allowance { budget, currency, remaining, theta, ceiling, feasible, .. } = allowance;
+                write!(
+                    f,
+                    "{withheld} replicas ({hourly} {currency} an hour) withheld: budget {budget} has {remaining} {currency} left, "
+                )?;
+                if *feasible {
+                    write!(f, "which pay for {theta} of what is needed, now {ceiling}")
+                } else {
+                    f.write_str("less than minReplicas cost until its period ends")
+                }
+            }
+            Self::Overdrawn { over, withheld, allowance } => {
+                let Allowance { budget, .. } = allowance;
+                write!(
+                    f,
+                    "{over} replicas from the overdraft of budget {budget}, so that present demand is served"
+                )?;
+                if *withheld > Replicas::ZERO {
+                    write!(f, "; {withheld} withheld")?;
+                }
+                Ok(())
+            }
+            Self::NoBudget { budget, withheld } => write!(
+                f,
+                "{withheld} replicas withheld: budget {budget} is not there, or does not take this autoscaler; present demand is served"
+            ),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,7 @@ pub(crate) fn situation<'a>(
     metrics: &'a [MetricObservation<'a>],
 ) -> Situation<'a> {
     let (break_glass, growth) = (BreakGlass::NONE, Growth::default());
-    Situation { now, asked, ready: asked, events: &[], break_glass, growth, metrics }
+    Situation { now, asked, ready: asked, events: &[], break_glass, growth, budget: None, metrics }
 }
 
 fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {
@@ -682,6 +682,7 @@ mod floors_and_limits {
             price: PricePerReplicaHour::parse("0.10").unwrap(),
             currency: "EUR".into(),
             max_per_hour: Some(Money::parse("1.55").unwrap()),
+            budget: None,
         });
         // 15 are paid for. Growth stops there; present demand at full use is served whatever it costs.
         let withheld = decide_once(&policy, 10, &[seen(value(1300.0, 0), None)]);

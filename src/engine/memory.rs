@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::shadow::{Account, Shadow};
-use crate::decide::{EvidenceMemory, Track};
+use crate::decide::{EvidenceMemory, Ledger, Track};
 use crate::forecast::TrustState;
 use crate::measure::Measured;
 use crate::units::{Replicas, Timestamp};
@@ -44,6 +44,9 @@ pub struct Memory {
     /// What the shadow of the last DryRun came to, in the modes that write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// What was spent of the budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Ledger>,
     /// What is measured of the workload; no decision looks at it, what follows from it is in the policy.
     #[serde(skip_serializing_if = "Measured::is_empty")]
     pub measured: Measured,
@@ -75,6 +78,7 @@ impl Default for Memory {
             track: None,
             shadow: None,
             account: None,
+            ledger: None,
             measured: Measured::default(),
         }
     }

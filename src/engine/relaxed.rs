@@ -25,6 +25,8 @@ pub enum Relaxed {
     Max,
     /// No `maxPerHour`.
     Spend,
+    /// No budget.
+    Budget,
     /// No cooldowns.
     Cooldown,
     /// No rate policies.
@@ -59,7 +61,7 @@ pub enum Relaxed {
 
 impl Relaxed {
     /// All of them, in the order of the stages.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Trusted,
         Self::Untrusted,
         Self::Expected,
@@ -74,6 +76,7 @@ impl Relaxed {
         Self::Rate,
         Self::Cooldown,
         Self::Spend,
+        Self::Budget,
         Self::Min,
         Self::Max,
         Self::Pause,
@@ -86,6 +89,7 @@ impl Relaxed {
             Self::Min => "with minReplicas 1",
             Self::Max => "without maxReplicas",
             Self::Spend => "without spend.maxPerHour",
+            Self::Budget => "without the budget",
             Self::Cooldown => "without cooldowns",
             Self::Rate => "without rate policies",
             Self::Stabilise => "without stabilisation windows",
@@ -176,6 +180,9 @@ fn without(relaxed: Relaxed, policy: &Policy, observation: &Observation<'_>, mem
         }
         Relaxed::Spend => {
             policy.spend = policy.spend.map(|rule| SpendRule { max_per_hour: None, ..rule });
+        }
+        Relaxed::Budget => {
+            policy.spend = policy.spend.map(|rule| SpendRule { budget: None, ..rule });
         }
         Relaxed::Cooldown => policy.cooldown = PerDirection { up: Span::ZERO, down: Span::ZERO },
         Relaxed::Rate => {

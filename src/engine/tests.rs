@@ -25,6 +25,7 @@ pub(crate) fn observe<'a>(seconds: i64, asked: u32, metrics: &'a [MetricObservat
         events: &[],
         break_glass: BreakGlass::NONE,
         growth: Growth::default(),
+        budget: None,
         metrics,
     }
 }
@@ -263,6 +264,7 @@ prop_compose! {
             price: PricePerReplicaHour::parse("0.10").unwrap(),
             currency: "EUR".into(),
             max_per_hour: Money::parse(&format!("{}.{}", n / 10, n % 10 + 1)).ok(),
+            budget: None,
         });
         policy.fallback = Fallback { after_absent_for: Span::from_seconds(30), replicas: fallback.map(|n| replicas(min.get() + n.min(extra))) };
         policy

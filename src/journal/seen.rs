@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Window;
-use crate::decide::{BreakGlass, Growth, MetricObservation, Reading, events};
+use crate::decide::{Allowance, BreakGlass, Growth, MetricObservation, Reading, events};
 use crate::engine::{HpaFloor, Observation};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
 use crate::policy::Policy;
@@ -30,6 +30,9 @@ pub struct Seen {
     /// What the cluster allows.
     #[serde(default)]
     pub growth: Growth,
+    /// What the budget allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Allowance>,
     /// Announced events that are on or near.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Window>,
@@ -68,23 +71,25 @@ impl Seen {
     /// events are readied before, as far as any stage looks; of events those that are near.
     pub fn of(policy: &Policy, observation: &Observation<'_>) -> Self {
         // Destructured in full, so that a new field cannot be forgotten.
-        let Observation { now, asked, ready, hpa, rival, break_glass, growth, events, metrics } =
+        let Observation { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics } =
             *observation;
+        let budget = budget.cloned();
         let events: Vec<Window> =
             events.iter().filter(|one| events::is_near(policy, one, now)).cloned().collect();
         let readied = events.iter().map(|one| one.effect.ready_before).max().unwrap_or(Span::ZERO);
         let until = policy.lead.plus(policy.hold()).plus(readied);
         let metrics = metrics.iter().map(|one| SeenMetric::of(one, now, until)).collect();
-        Self { now, asked, ready, hpa, rival, break_glass, growth, events, metrics }
+        Self { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics }
     }
 
     /// Hands the observation to `ask` as a tick takes it.
     pub fn observe<T>(&self, ask: impl FnOnce(&Observation<'_>) -> T) -> T {
-        let Self { now, asked, ready, hpa, rival, break_glass, growth, events, metrics } = self;
+        let Self { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics } = self;
         let metrics: Vec<MetricObservation<'_>> = metrics.iter().map(SeenMetric::observation).collect();
         let (now, asked, ready, hpa, rival) = (*now, *asked, *ready, *hpa, *rival);
-        let (break_glass, growth) = (*break_glass, *growth);
-        ask(&Observation { now, asked, ready, hpa, rival, break_glass, growth, events, metrics: &metrics })
+        let (break_glass, growth, budget) = (*break_glass, *growth, budget.as_ref());
+        let metrics = &*metrics;
+        ask(&Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics })
     }
 }
 

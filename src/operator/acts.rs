@@ -10,6 +10,8 @@ use super::actuate::hpa::{Floor, floor_among};
 use super::actuate::rivals::{Rival, foreign_writer};
 use super::actuate::scale::{Scaled, Written};
 use super::actuate::{Error as TargetError, ScaleTarget, Targets};
+use super::budgets::{Purse, ledger_of};
+use super::context::Context;
 use super::growth::{Workload, is_rolling_out};
 use super::obstacles::Obstacles;
 use super::protocol::{Acts, Decided, Read, Recorded};
@@ -17,7 +19,8 @@ use super::recorder::Recorder;
 use super::signal::{Known, Signal};
 use super::status;
 use crate::api::{FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus, annotations};
-use crate::decide::{BreakGlass, Decision, Growth, MetricObservation, Reading};
+use crate::decide::spend::Stands;
+use crate::decide::{Allowance, BreakGlass, Decision, Growth, MetricObservation, Reading};
 use crate::edge::client::{CallError, READ_DEADLINE, within};
 use crate::engine::{self, Memory, Observation};
 use crate::journal::{Glance, Owner, Record};
@@ -109,6 +112,8 @@ pub struct TickActs<'a> {
     pub forecast: Option<crate::api::ForecastStatus>,
     /// The last decision, for metrics and Events.
     pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
+    /// The way to the budget, where the policy names one.
+    pub purse: Option<(&'a Context, Purse)>,
     /// What stands in the way of growth.
     pub obstacles: Obstacles,
     /// The lead part of the status.
@@ -191,7 +196,8 @@ impl Acts for TickActs<'_> {
     }
 
     fn decide(&mut self, seen: &Seen, epoch: u64) -> Decided<Self::Memory> {
-        let memory = self.stored_memory(&seen.object, seen.target.asked);
+        let mut memory = self.stored_memory(&seen.object, seen.target.asked);
+        let allowance = self.allowance(seen, &mut memory);
         let metrics: Vec<MetricObservation<'_>> = self
             .signals
             .iter()
@@ -206,6 +212,7 @@ impl Acts for TickActs<'_> {
             events: self.events,
             break_glass: seen.break_glass,
             growth: seen.target.growth.0,
+            budget: allowance.as_ref(),
             metrics: &metrics,
         };
         let tick = engine::tick(self.policy, &observation, &memory);
@@ -216,6 +223,9 @@ impl Acts for TickActs<'_> {
         memory.epoch = epoch;
         memory.trust.clone_from(&self.trust);
         memory.measured.clone_from(&self.measured);
+        if let Some((ctx, purse)) = &self.purse {
+            ctx.budgets.take(purse, &decision, &memory);
+        }
         let old = seen.object.status.clone().unwrap_or_default();
         let new = self.status(seen, &decision, &memory, &old);
         let record = decision.write.is_some() || status::worth_writing(&old, &new, self.now);
@@ -249,6 +259,21 @@ impl Acts for TickActs<'_> {
 }
 
 impl TickActs<'_> {
+    /// What the budget allows; the memory gets a ledger where it has none.
+    fn allowance(&self, seen: &Seen, memory: &mut Memory) -> Option<Allowance> {
+        let ((ctx, purse), rule) = (self.purse.as_ref()?, self.policy.spend.as_ref()?);
+        let replicas = seen.target.asked.max(seen.break_glass.standing);
+        let stands = Stands { replicas, price: rule.price };
+        let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
+        // Every decision leaves a track or a shadow: without them the memory was lost, or there was none.
+        let known = (memory.track.is_some() || memory.shadow.is_some()).then_some(&*memory);
+        let ledger =
+            ledger_of(&seen.object, (&purse.budget, stretch), known, (self.now, stands), purse.recalled);
+        let allowance = ctx.budgets.allow((ctx, purse), (self.policy, &ledger), (self.now, stands));
+        memory.ledger = Some(ledger);
+        allowance
+    }
+
     /// What goes to the decision log, the line only when one is due.
     fn glance(
         &self,
@@ -292,6 +317,7 @@ impl TickActs<'_> {
         around.ignored.clone_from(&seen.ignored);
         let (Growth { rollout: _, most }, told) = &seen.target.growth;
         around.most = most.map(|most| (most, seen.target.workload.asked, told.clone()));
+        around.budget = self.purse.as_ref().and_then(|(_, purse)| purse.admitted.clone().err());
         around.quotas_unread = self.obstacles.quotas_unread;
         let generation = seen.object.metadata.generation;
         let claims = status::claims(self.policy, decision, &around);

@@ -7,7 +7,8 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::actuate::{ScaleTarget, Targets};
-use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler};
+use super::budgets::Budgets;
+use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler, SpendBudget};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
 use crate::telemetry::decisions::DecisionLog;
@@ -48,6 +49,10 @@ pub struct Context {
     pub calendars: Vec<Store<DemandCalendar>>,
     /// The watch cache of quotas, one for each watched namespace; empty where they may not be read.
     pub quotas: Vec<Store<ResourceQuota>>,
+    /// The watch cache of budgets.
+    pub budget_specs: Store<SpendBudget>,
+    /// The books of budgets.
+    pub budgets: Budgets,
     /// The watch cache of sources.
     pub sources: Store<MetricSource>,
     /// The operator's own metrics.
@@ -68,6 +73,11 @@ impl Context {
     /// A source by name.
     pub fn source(&self, name: &str) -> Option<Arc<MetricSource>> {
         self.sources.get(&ObjectRef::new(name))
+    }
+
+    /// A budget by name.
+    pub fn budget(&self, name: &str) -> Option<Arc<SpendBudget>> {
+        self.budget_specs.get(&ObjectRef::new(name))
     }
 
     /// Every autoscaler in the watch caches.

@@ -183,6 +183,8 @@ pub fn events(
             ("EventNotApplied", "True") => "EventNotApplied",
             ("CapacityBlocked", "True") => "CapacityBlocked",
             ("CapacityBlocked", "False") if before.is_some_and(|one| one.status == "True") => "CapacityBack",
+            ("BudgetLimited", "True") => "BudgetLimited",
+            ("BudgetLimited", "False") if before.is_some_and(|one| one.status == "True") => "BudgetBack",
             ("SpecValid", "False") => "AnnotationIgnored",
             ("AbleToScale", "False") => "UnableToScale",
             _ => continue,

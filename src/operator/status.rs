@@ -6,10 +6,10 @@ use crate::api::{
     DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus,
     ShadowStatus, SpendStatus, StageStatus, limits,
 };
-use crate::decide::{Absence, Decision, Most, Stage, Standing, guards};
+use crate::decide::{Absence, Decision, Most, Stage, Standing, guards, spend};
 use crate::edge::clock::{from_jiff, to_jiff};
 use crate::engine::{Account, Memory, Shadow};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, SpendRule};
 use crate::units::{Replicas, Span, Timestamp};
 
 /// Numbers alone are written at most this often (DESIGN 8).
@@ -57,6 +57,8 @@ pub struct Surroundings {
     pub ignored: Vec<FieldError>,
     /// The most replicas there can be, what the workload is asked for, and the sentence about it.
     pub most: Option<(Most, Replicas, String)>,
+    /// Why the budget that is named does not count, if so.
+    pub budget: Option<(&'static str, String)>,
     /// Whether the quotas of the namespace could not be read.
     pub quotas_unread: bool,
 }
@@ -83,6 +85,7 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
         Some(who) => Claim::new("TargetConflict", true, "OtherWriter", who.clone()),
     });
     claims.push(capacity_blocked(decision, around));
+    claims.extend(budget_limited(policy, decision, around));
     if around.has_calendars {
         claims.push(announced(decision, around));
     }
@@ -113,6 +116,18 @@ fn capacity_blocked(decision: &Decision, around: &Surroundings) -> Claim {
         ),
         None => Claim::new("CapacityBlocked", false, "NothingInTheWay", "nothing is in the way of growth"),
     }
+}
+
+/// Whether the budget withholds growth, or would; `None` where none is named.
+fn budget_limited(policy: &Policy, decision: &Decision, around: &Surroundings) -> Option<Claim> {
+    policy.spend.as_ref()?.budget.as_ref()?;
+    if let Some((reason, message)) = &around.budget {
+        let message = format!("{message}; until then growth stops at what present demand needs");
+        return Some(Claim::new("BudgetLimited", true, reason, message));
+    }
+    let fact = decision.money()?;
+    let (limited, reason) = fact.limited().unwrap_or((false, "WithinBudget"));
+    Some(Claim::new("BudgetLimited", limited, reason, fact.to_string()))
 }
 
 /// Whether an announced event gets less than it asks for.
@@ -215,6 +230,9 @@ fn limited(decision: &Decision) -> Claim {
                 Stage::Guards => "Frozen",
                 Stage::Rate => "RatePolicy",
                 Stage::Cooldown => "Cooldown",
+                Stage::Spend if decision.money().is_some_and(|fact| fact.limited().is_some()) => {
+                    "SpendBudget"
+                }
                 Stage::Spend => "MaxPerHour",
                 Stage::Stabilise => "Stabilized",
                 _ => "ReplicaBounds",
@@ -278,6 +296,7 @@ pub fn of_decision(
             max_per_hour: rule.max_per_hour.map(|most| most.to_string()),
             currency: Some(rule.currency.clone()),
             withheld_replicas: Some(decision.withheld.get()),
+            ..of_budget(rule, decision, memory)
         }),
         last_change: decision.write.map_or_else(
             || old.last_change.clone(),
@@ -292,6 +311,20 @@ pub fn of_decision(
         ),
         decision: Some(decision_status(decision)),
         memory: serde_json::to_value(memory).ok(),
+    }
+}
+
+/// What the status says of the budget.
+fn of_budget(rule: &SpendRule, decision: &Decision, memory: &Memory) -> SpendStatus {
+    let allowance = decision.money().and_then(spend::Fact::allowance);
+    let withheld = (rule.budget.is_some()).then(|| rule.price.hourly(decision.withheld).to_string());
+    SpendStatus {
+        budget: rule.budget.clone(),
+        spent: memory.ledger.as_ref().map(|ledger| ledger.spent().to_string()),
+        theta: allowance.map(|allowance| allowance.theta.to_string()),
+        ceiling: allowance.map(|allowance| allowance.ceiling.get()),
+        withheld_per_hour: withheld,
+        ..SpendStatus::default()
     }
 }
 
@@ -385,7 +418,8 @@ fn must_survive(status: &PredictiveAutoscalerStatus) -> impl PartialEq + use<> {
     let highest = track.down.iter().map(|&(_, n)| n).max();
     let suspects: Vec<(Option<Timestamp>, Option<Timestamp>)> =
         memory.evidence.iter().map(|one| (one.suspect_since, one.absent_since)).collect();
-    (highest, track.events.len(), track.human, track.foreign, suspects, memory.pause_entered)
+    let overdraft = memory.ledger.map(|ledger| ledger.over);
+    (highest, track.events.len(), track.human, track.foreign, suspects, memory.pause_entered, overdraft)
 }
 
 #[cfg(test)]

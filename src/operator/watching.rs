@@ -13,7 +13,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler};
+use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler, SpendBudget};
 
 /// The caches.
 pub(super) struct Watching {
@@ -23,6 +23,8 @@ pub(super) struct Watching {
     pub(super) calendars: Vec<Store<DemandCalendar>>,
     /// Quotas, one cache for each watched namespace.
     pub(super) quotas: Vec<Store<ResourceQuota>>,
+    /// Budgets.
+    pub(super) budgets: Store<SpendBudget>,
     /// Sources.
     pub(super) sources: Store<MetricSource>,
 }
@@ -33,6 +35,7 @@ pub(super) fn start(client: &kube::Client, namespaces: &[String], stop: &Cancell
         autoscalers: caches(client, namespaces, stop),
         calendars: caches(client, namespaces, stop),
         quotas: caches(client, namespaces, stop),
+        budgets: cache::<SpendBudget>(Api::all(client.clone()), stop),
         sources: cache::<MetricSource>(Api::all(client.clone()), stop),
     }
 }

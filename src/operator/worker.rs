@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::acts::TickActs;
 use super::actuate::ScaleTarget;
 use super::announced::Announced;
+use super::budgets::{self, Foresight};
 use super::checkpoint;
 use super::context::Context;
 use super::growth::{Growth, lead_status};
@@ -46,6 +47,7 @@ pub struct Worker {
     saved_at: Option<Timestamp>,
     recorder: Recorder,
     growth: Growth,
+    foresight: Foresight,
 }
 
 /// What follows from one generation of the spec and its source.
@@ -73,6 +75,7 @@ impl Worker {
             saved_at: None,
             recorder: Recorder::default(),
             growth: Growth::default(),
+            foresight: Foresight::default(),
         }
     }
 
@@ -86,7 +89,8 @@ impl Worker {
             return;
         }
         let Some(mut plan) = self.plan.take() else { return };
-        self.tick_plan(&mut plan, object, leadership, now).await;
+        // On the heap: the future of a tick is too large for the stack of its caller.
+        Box::pin(self.tick_plan(&mut plan, object, leadership, now)).await;
         self.plan = Some(plan);
     }
 
@@ -167,6 +171,8 @@ impl Worker {
                 crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
             });
         let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
+        let known = (object, &plan.policy, plan.signals.as_slice());
+        let purse = Box::pin(budgets::purse(&ctx, known, (self.memory.is_none(), now))).await;
         let mut acts = TickActs {
             name: &self.name,
             policy: &plan.policy,
@@ -185,6 +191,7 @@ impl Worker {
             objective,
             decided: None,
             lead,
+            purse: purse.map(|purse| (&*ctx, purse)),
             obstacles,
             measured: self.growth.measured.clone(),
             workload: None,
@@ -194,11 +201,17 @@ impl Worker {
         };
         let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
         let (decided, seen) = (acts.decided.take(), acts.seen.take());
+        let purse = acts.purse.take().map(|(_, purse)| purse);
         if let Some(workload) = acts.workload.take() {
             self.growth.follow(&ctx, &self.namespace, &workload, now);
         }
         if let Outcome::Acted { to, .. } = outcome {
             self.growth.note_write(now, to);
+        }
+        if let Some(purse) = purse {
+            let landed = matches!(&outcome, Outcome::Acted { written, .. } if written.may_have_landed());
+            ctx.budgets.settle(&purse, landed);
+            self.foresight.look_ahead((&ctx, &purse), (&plan.policy, &plan.signals), (&self.trust, now));
         }
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);

@@ -1,6 +1,7 @@
 //! What stood at every step of a replay, and what it comes to.
 
 use super::scenario::Scenario;
+use crate::calendar::Stretch;
 use crate::decide::Stage;
 use crate::units::{Money, Replicas};
 
@@ -40,6 +41,19 @@ pub struct Figures {
     pub changes: u64,
     /// What was asked for costs so much; `None` without a price.
     pub cost: Option<Money>,
+    /// What it spends in the periods of the budget; `None` without one.
+    pub budget: Option<BudgetFigures>,
+}
+
+/// What a course spends in the periods of a budget, from its first step on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetFigures {
+    /// Periods, also those that are covered in part.
+    pub n_periods: u32,
+    /// Periods in which it spends more than the amount.
+    pub n_exceeded: u32,
+    /// The most that it spends in one.
+    pub largest: Money,
 }
 
 impl Figures {
@@ -74,7 +88,31 @@ impl Course {
             time_short: if judged > 0 { as_float(short) / as_float(judged) } else { 0.0 },
             changes,
             cost: scenario.policy.spend.as_ref().map(|spend| spend.price.of_replica_seconds(replica_seconds)),
+            budget: self.of_budget(scenario),
         }
+    }
+
+    /// What it spends in the periods of the scenario's budget.
+    fn of_budget(&self, scenario: &Scenario) -> Option<BudgetFigures> {
+        let (rule, priced) = (scenario.budget.as_ref()?, scenario.policy.spend.as_ref()?);
+        let step = u64::from(scenario.step().seconds());
+        let mut periods: Vec<(Stretch, u64)> = Vec::new();
+        for (i, stood) in self.stood.iter().enumerate() {
+            let at = scenario.grid.time(i);
+            let spent = u64::from(stood.desired.get()) * step;
+            match periods.last_mut() {
+                Some((stretch, sum)) if at < stretch.end => *sum = sum.saturating_add(spent),
+                _ => periods.push((rule.stretch(at), spent)),
+            }
+        }
+        let costs: Vec<Money> =
+            periods.iter().map(|(_, sum)| priced.price.of_replica_seconds(*sum)).collect();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Some(BudgetFigures {
+            n_periods: count(costs.len()),
+            n_exceeded: count(costs.iter().filter(|cost| **cost > rule.amount).count()),
+            largest: costs.into_iter().max().unwrap_or(Money::ZERO),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::scenario::Scenario;
+use crate::decide::spend::Usual;
 use crate::engine::foresight;
 use crate::forecast::{Arrival, Judgement, Keeper, QuantileForecast, SeasonalProfile, fitted};
 use crate::units::{Demand, Timestamp};
@@ -31,6 +32,8 @@ pub struct Day {
     pub steps: Range<usize>,
     /// For each metric of the policy one entry a step.
     pub metrics: Vec<Vec<Issued>>,
+    /// For each metric usual demand from the first step on, where a budget asks for it.
+    pub usual: Vec<Option<Usual>>,
 }
 
 /// The steps cut at 00:00 UTC. The first stretch holds at least two steps: nothing is seen at the first.
@@ -50,18 +53,19 @@ pub fn days(scenario: &Scenario) -> Vec<Range<usize>> {
 
 /// The forecasts of one of the [`days`], from the samples that are visible by then.
 pub fn foresee(scenario: &Scenario, steps: Range<usize>) -> Day {
-    let metrics = (0..scenario.policy.metrics.len()).map(|m| of_metric(scenario, m, steps.clone())).collect();
-    Day { steps, metrics }
+    let all = (0..scenario.policy.metrics.len()).map(|m| of_metric(scenario, m, steps.clone()));
+    let (metrics, usual) = all.unzip();
+    Day { steps, metrics, usual }
 }
 
-fn of_metric(scenario: &Scenario, metric: usize, steps: Range<usize>) -> Vec<Issued> {
+fn of_metric(scenario: &Scenario, metric: usize, steps: Range<usize>) -> (Vec<Issued>, Option<Usual>) {
     let (Some(rule), Some(demand), Some(capacity)) =
         (scenario.policy.metrics.get(metric), scenario.demand.get(metric), scenario.capacities.get(metric))
     else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     if !rule.prediction {
-        return vec![Issued::default(); steps.len()];
+        return (vec![Issued::default(); steps.len()], None);
     }
     let question = foresight::trust_question(&scenario.policy, *capacity);
     let sample =
@@ -71,9 +75,13 @@ fn of_metric(scenario: &Scenario, metric: usize, steps: Range<usize>) -> Vec<Iss
         let before: Vec<(Timestamp, f64)> = (0..last_tick).filter_map(sample).collect();
         keeper.catch_up(&before, scenario.grid.time(last_tick));
     }
-    steps
+    let now = scenario.grid.time(steps.start);
+    let usual =
+        scenario.budget.as_ref().and(keeper.forecaster()).map(|forecaster| Usual::of(forecaster, now));
+    let issued = steps
         .map(|i| step(&mut keeper, i.checked_sub(1).and_then(sample), &question, scenario.grid.time(i)))
-        .collect()
+        .collect();
+    (issued, usual)
 }
 
 fn step(

@@ -1,9 +1,11 @@
 //! A policy replayed by the operator's own function: `engine::tick` at every tick of every step.
 
+use super::budgeted::{Budgeted, Moment};
 use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
 use crate::calendar::Window;
+use crate::decide::spend::Usual;
 use crate::decide::{BreakGlass, Decision, Growth, MetricObservation, Reading, Stage};
 use crate::engine::{self, Memory, Observation, Tick};
 use crate::forecast::{QuantileForecast, SeasonalProfile};
@@ -23,6 +25,8 @@ pub struct Foreseen<'a> {
     pub level: Option<Share>,
     /// The .05 quantile for this step as forecast 30 minutes earlier.
     pub p05_earlier: Option<Demand>,
+    /// Usual demand of the coming weeks, where a budget asks for it.
+    pub usual: Option<&'a Usual>,
 }
 
 /// One policy on its way through the history.
@@ -34,6 +38,7 @@ pub struct Replay {
     knows_events: bool,
     cluster: Cluster,
     memory: Memory,
+    budget: Option<Budgeted>,
     stood: Vec<Stood>,
 }
 
@@ -42,7 +47,8 @@ impl Replay {
     pub fn begin(name: &'static str, policy: Policy, scenario: &Scenario) -> Self {
         let cluster = Cluster::begin(scenario.start());
         let stood = Vec::with_capacity(scenario.grid.n_steps);
-        Self { name, policy, knows_events: true, cluster, memory: Memory::default(), stood }
+        let budget = Budgeted::begin(&policy, scenario);
+        Self { name, policy, knows_events: true, cluster, memory: Memory::default(), budget, stood }
     }
 
     /// The same without announced events: what comes is met when it is there.
@@ -102,7 +108,7 @@ impl Replay {
             .zip(known)
             .map(|((demand, capacity), known)| {
                 let value = demand.get(seen).map_or(0.0, |demand| demand.get());
-                let Foreseen { outlook, profile, trusted, level, p05_earlier } = *known;
+                let Foreseen { outlook, profile, trusted, level, p05_earlier, usual: _ } = *known;
                 MetricObservation {
                     reading: Reading::Value { value, at: now, partial: false },
                     capacity: Some(*capacity),
@@ -121,9 +127,17 @@ impl Replay {
         // A history of demand tells nothing of quotas and rollouts.
         let growth = Growth::default();
         let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
+        let metrics = &*metrics;
+        let (moment, memory) = (Moment { now, asked, seen, known }, &self.memory);
+        let allowed =
+            self.budget.as_mut().and_then(|budget| budget.allow((&self.policy, scenario), moment, memory));
+        let budget = allowed.as_ref();
         let observation =
-            Observation { now, asked, ready, hpa, rival, break_glass, growth, events, metrics: &metrics };
+            Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
+        if let Some(budget) = &mut self.budget {
+            budget.take(&decision, &memory);
+        }
         self.memory = memory;
         decision
     }

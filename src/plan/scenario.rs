@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::grid::Grid;
 use crate::calendar::{Window, rfc3339};
-use crate::policy::{Actuation, Behavior, Mode, PerDirection, Policy, ReactiveRule, Thresholds};
+use crate::policy::{Actuation, Behavior, BudgetRule, Mode, PerDirection, Policy, ReactiveRule, Thresholds};
 use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Step, Timestamp};
 
 /// Utilisation at which every policy begins (DESIGN 6).
@@ -33,6 +33,8 @@ pub struct Scenario {
     pub hpa: Policy,
     /// The first step that is judged.
     pub from: usize,
+    /// The budget that the policy draws on alone; none when it is left out.
+    pub budget: Option<BudgetRule>,
 }
 
 /// Why a policy cannot be replayed on a history.
@@ -120,6 +122,7 @@ impl Scenario {
             policy: policy.clone(),
             grid,
             from: first_judged,
+            budget: None,
         })
     }
 

@@ -50,8 +50,24 @@ pub struct PolicyJson {
     pub changes: u64,
     /// What was asked for costs so much; null without a price.
     pub cost: Option<f64>,
+    /// What it spends in the periods of the budget; null without one.
+    #[serde(default)]
+    pub budget: Option<BudgetJson>,
     /// Whether no policy that could be run both costs less and serves more.
     pub on_front: bool,
+}
+
+/// What a policy spends in the periods of a budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetJson {
+    /// The amount of a period.
+    pub amount: f64,
+    /// Periods, also those that the history covers in part.
+    pub periods: u32,
+    /// Periods in which it spends more than the amount.
+    pub exceeded: u32,
+    /// The most that it spends in one.
+    pub largest: f64,
 }
 
 /// One gate.
@@ -78,6 +94,12 @@ impl PlanJson {
             time_short: one.figures.time_short,
             changes: one.figures.changes,
             cost: one.figures.cost.map(Money::as_f64),
+            budget: scenario.budget.as_ref().zip(one.figures.budget).map(|(rule, figures)| BudgetJson {
+                amount: rule.amount.as_f64(),
+                periods: figures.n_periods,
+                exceeded: figures.n_exceeded,
+                largest: figures.largest.as_f64(),
+            }),
             on_front: one.on_front,
         });
         let gates = verdicts.iter().map(|one| GateJson {

@@ -2,6 +2,7 @@
 
 use super::{Report, percent};
 use crate::calendar::rfc3339;
+use crate::plan::BudgetFigures;
 
 /// Every policy with its figures, the gates and the notes; ends with a line break.
 pub fn table(report: &Report<'_>) -> String {
@@ -45,8 +46,25 @@ pub fn table(report: &Report<'_>) -> String {
             figures.cost.map_or_else(String::new, |cost| format!(" {:>14}", cost.to_string())),
         ));
     }
+    lines.extend(budget(report));
     lines.extend(verdicts.iter().map(|verdict| format!("\n{verdict}")));
     lines.extend(notes.iter().map(|note| format!("\nnote: {note}")));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What the policies spend of the budget, beside its amount.
+fn budget(report: &Report<'_>) -> Vec<String> {
+    let Some(rule) = &report.scenario.budget else { return Vec::new() };
+    let (period, amount, currency) = (rule.period.name(), rule.amount, &rule.currency);
+    let mut lines =
+        vec![format!("\nbudget {}: {amount} {currency} a {period}, {}", rule.name, rule.on_exceed.name())];
+    lines.extend(report.outcome.policies.iter().filter_map(|one| {
+        let BudgetFigures { n_periods, n_exceeded, largest } = one.figures.budget?;
+        let name = one.course.name;
+        Some(format!(
+            "{name:<10} at most {largest} {currency}, more than the amount in {n_exceeded} of {n_periods}"
+        ))
+    }));
+    lines
 }

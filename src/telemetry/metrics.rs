@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::budgets::BudgetGauges;
+
 /// What a `/metrics` answer is said to be.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -88,6 +90,8 @@ pub struct Metrics {
     lateness_seconds: Histogram,
     leading: Gauge,
     gauges: Vec<(&'static str, Family<AutoscalerLabels, FloatGauge>)>,
+    /// Those of budgets.
+    pub budgets: BudgetGauges,
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
@@ -150,6 +154,7 @@ impl Metrics {
             lateness_seconds: seconds(),
             leading: Gauge::default(),
             gauges: GAUGES.iter().map(|(name, _)| (*name, Family::default())).collect(),
+            budgets: BudgetGauges::register(&mut registry),
         };
         registry.register("decisions", "Decisions by binding stage and reason", metrics.decisions.clone());
         registry.register("writes", "Writes to the API server by what and result", metrics.writes.clone());

@@ -47,6 +47,70 @@ impl Money {
         parse_positive(text, 1_000_000_000).map(Self)
     }
 
+    /// Nothing at all.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// What was written down of an amount before: as [`Self::parse`], and zero.
+    ///
+    /// # Errors
+    /// [`MoneyError`] for anything that [`Self::parse`] refuses and that is not zero.
+    pub fn stored(text: &str) -> Result<Self, MoneyError> {
+        let digits = text.len() <= 32 && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let value = if digits { text.parse::<Decimal>().ok() } else { None };
+        value.map(Self).ok_or_else(|| MoneyError { text: text.chars().take(64).collect() })
+    }
+
+    /// Both together; the most there is when that is beyond what a decimal holds.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.checked_add(other.0).unwrap_or(Decimal::MAX))
+    }
+
+    /// What is left when `other` is taken away; nothing when that is more.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.checked_sub(other.0).unwrap_or(Decimal::ZERO).max(Decimal::ZERO))
+    }
+
+    /// A share of the amount, such as `30%` or `0.3`, exact; `None` for anything but a plain decimal from 0 to 100 %.
+    pub fn portion(self, share: &str) -> Option<Self> {
+        let (digits, whole) = match share.strip_suffix('%') {
+            Some(digits) => (digits, Decimal::ONE_HUNDRED),
+            None => (share, Decimal::ONE),
+        };
+        let plain = digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.len() <= 16
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let value = if plain { digits.parse::<Decimal>().ok()? } else { return None };
+        if value > whole { None } else { self.0.checked_mul(value)?.checked_div(whole).map(Self) }
+    }
+
+    /// How many times `other` it is, in hundredths and rounded down, for sentences; `None` of nothing.
+    pub fn percent_of(self, other: Self) -> Option<u32> {
+        self.0.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(other.0)?.floor().to_u32()
+    }
+
+    /// What an amount for an hour comes to over `seconds`.
+    #[must_use]
+    pub fn for_seconds(self, seconds: u64) -> Self {
+        let all = self.0.checked_mul(Decimal::from(seconds)).unwrap_or(Decimal::MAX);
+        Self(all / Decimal::from(3600))
+    }
+
+    /// Replica-seconds that this amount pays for at `price`, rounded down.
+    pub fn replica_seconds_at(self, price: PricePerReplicaHour) -> u64 {
+        let hours = self.0.checked_div(price.0).unwrap_or(Decimal::MAX);
+        hours
+            .checked_mul(Decimal::from(3600))
+            .and_then(|seconds| seconds.floor().to_u64())
+            .unwrap_or(u64::MAX)
+    }
+
+    /// The whole amount as text, to be read back by [`Self::stored`]; [`std::fmt::Display`] rounds for people.
+    pub fn exact(self) -> String {
+        self.0.normalize().to_string()
+    }
+
     /// The amount as the nearest float, for files and comparisons; sums stay decimal.
     pub fn as_f64(self) -> f64 {
         self.0.to_f64().unwrap_or(f64::INFINITY)

@@ -34,7 +34,7 @@ impl TryFrom<String> for Money {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).map_err(|error| error.to_string())
+        Self::stored(&text).map_err(|error| error.to_string())
     }
 }
 

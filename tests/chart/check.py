@@ -75,6 +75,7 @@ VERBS = READ | {"create", "update", "patch"}
 OWN_WRITES = {
     ("foresail.dev", "predictiveautoscalers/status"): {"patch", "update"},
     ("foresail.dev", "metricsources/status"): {"patch", "update"},
+    ("foresail.dev", "spendbudgets/status"): {"patch", "update"},
     ("foresail.dev", "forecastcheckpoints"): {"create", "patch", "update"},
     ("", "events"): {"create", "patch"},
     ("events.k8s.io", "events"): {"create", "patch"},
@@ -136,7 +137,7 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
             problems.append(f"secrets beyond the named ones: {line} {names}")
         if resource == "leases" and (where != NAMESPACE or (verb != "create" and not (names and len(names) == 1))):
             problems.append(f"leases beyond the operator's own: {line} {names}")
-        if watched and where not in {*watched, NAMESPACE} and resource.split("/")[0] != "metricsources":
+        if watched and where not in {*watched, NAMESPACE} and resource.split("/")[0] not in ("metricsources", "spendbudgets"):
             problems.append(f"outside of watchNamespaces: {line}")
     for namespace in enforced:
         expected = {(group, resource, verb) for (group, resource), verbs in enforced_writes.items() for verb in verbs}
@@ -153,8 +154,8 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
 def namespaced_problems(rendered):
     cluster_roles = [o for o in rendered if o["kind"] == "ClusterRole"]
     allowed = [
-        {"apiGroups": ["foresail.dev"], "resources": ["metricsources"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["foresail.dev"], "resources": ["metricsources/status"], "verbs": ["get", "patch", "update"]},
+        {"apiGroups": ["foresail.dev"], "resources": ["metricsources", "spendbudgets"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["foresail.dev"], "resources": ["metricsources/status", "spendbudgets/status"], "verbs": ["get", "patch", "update"]},
     ]
     return [f"ClusterRole {o['metadata']['name']}: {o['rules']}" for o in cluster_roles if o["rules"] != allowed] + (
         [] if len(cluster_roles) == 1 else [f"{len(cluster_roles)} ClusterRoles, expected the one for metric sources"]
@@ -275,6 +276,7 @@ NAMES = {
     "metricsources.foresail.dev": "Cluster",
     "forecastcheckpoints.foresail.dev": "Namespaced",
     "demandcalendars.foresail.dev": "Namespaced",
+    "spendbudgets.foresail.dev": "Cluster",
 }
 
 
@@ -357,7 +359,7 @@ PLANTED = [
     ("enforce bound by the install", "templates/rbac-observe.yaml", "  kind: ClusterRole\n  name: {{ $fullname }}\n", "  kind: ClusterRole\n  name: {{ $fullname }}-enforce\n", "default"),
     ("tenants write status", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, predictiveautoscalers/status]\n    verbs: [create", "default"),
     ("tenants write sources", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, metricsources]\n    verbs: [create", "default"),
-    ("cluster-wide in single namespaces", "templates/rbac-observe.yaml", "resources: [metricsources]\n    verbs: [get, list, watch]", "resources: [metricsources, predictiveautoscalers]\n    verbs: [get, list, watch]", "namespaced"),
+    ("cluster-wide in single namespaces", "templates/rbac-observe.yaml", "resources: [metricsources, spendbudgets]\n    verbs: [get, list, watch]", "resources: [metricsources, spendbudgets, predictiveautoscalers]\n    verbs: [get, list, watch]", "namespaced"),
     ("too little where enforced", "templates/_helpers.tpl", "resources: [predictiveautoscalers/finalizers]\n  verbs: [update]", "resources: [predictiveautoscalers/finalizers]\n  verbs: [get]", "enforced"),
     ("root", "templates/deployment.yaml", "runAsNonRoot: true\n        runAsUser: 65532", "runAsUser: 0", "default"),
     ("writable root file system", "templates/deployment.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "default"),
@@ -507,6 +509,7 @@ def examples_problems():
     problems = []
     kinds = {"MetricSource": {"url"}, "HorizontalPodAutoscaler": {"scaleTargetRef", "minReplicas", "maxReplicas", "metrics"}}
     kinds["DemandCalendar"] = {"timeZone", "events"}
+    kinds["SpendBudget"] = set("amount currency period timeZone members onExceed overdraft".split())
     kinds["PredictiveAutoscaler"] = set(
         "mode pause scaleTargetRef minReplicas maxReplicas calendarRefs sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback actuation".split()
     )

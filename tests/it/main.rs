@@ -2,6 +2,7 @@
 
 mod admission;
 mod breakglass;
+mod budget;
 mod crds;
 mod decisions;
 mod demo;

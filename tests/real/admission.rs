@@ -20,6 +20,7 @@ async fn refusal(client: &kube::Client, kind: &str, manifest: &Value) -> Option<
     let collection = match kind {
         "PredictiveAutoscaler" => "namespaces/default/predictiveautoscalers",
         "MetricSource" => "metricsources",
+        "SpendBudget" => "spendbudgets",
         "DemandCalendar" => "namespaces/default/demandcalendars",
         _ => "namespaces/default/forecastcheckpoints",
     };

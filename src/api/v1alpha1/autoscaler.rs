@@ -127,6 +127,8 @@ pub struct PredictiveAutoscalerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!has(self.maxPerHour) || has(self.pricePerReplicaHour)")
         .message("maxPerHour needs a price: set pricePerReplicaHour, or remove maxPerHour"))]
+    #[x_kube(validation = Rule::new("!has(self.budgetRef) || has(self.pricePerReplicaHour)")
+        .message("budgetRef needs a price: set pricePerReplicaHour, or remove budgetRef"))]
     pub spend: Option<Spend>,
 
     /// DemandCalendars of this namespace whose events are known beforehand; at most eight.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::autoscaler::DNS_NAME;
 use super::text::{Amount, Duration, Level, Price, Ratio, UpToADay, UpToAnHour};
 
 /// How demand is forecast.
@@ -174,6 +175,19 @@ pub struct Spend {
     /// present demand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_hour: Option<Amount>,
+
+    /// The SpendBudget that the autoscaler draws on. It must be in the same currency, and take the autoscaler as a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_ref: Option<BudgetRef>,
+}
+
+/// Reference to a SpendBudget.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetRef {
+    /// Name of the SpendBudget.
+    #[schemars(length(max = 253), regex(pattern = DNS_NAME))]
+    pub name: String,
 }
 
 fn dollars() -> String {

@@ -345,6 +345,25 @@ pub struct SpendStatus {
     /// Replicas that were withheld because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld_replicas: Option<u32>,
+    /// The SpendBudget that it draws on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub budget: Option<String>,
+    /// What it spent in the budget's period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub spent: Option<String>,
+    /// The share of what it needs until the period ends that is paid for, as 0.83.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub theta: Option<String>,
+    /// The most replicas that are paid for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<u32>,
+    /// What the withheld replicas would cost for one hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub withheld_per_hour: Option<String>,
 }
 
 /// The last change of the replicas by Foresail.

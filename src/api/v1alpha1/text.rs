@@ -18,6 +18,8 @@ pub const QUANTITY_PATTERN: &str = "^([0-9]*[1-9][0-9]*(\\.[0-9]*)?|[0-9]*\\.[0-
 pub const AMOUNT_PATTERN: &str = "^([0-9]*[1-9][0-9]*(\\.[0-9]+)?|[0-9]+\\.[0-9]*[1-9][0-9]*)$";
 /// A fraction, or a percentage, greater than zero.
 pub const RATIO_PATTERN: &str = "^([0-9]*[1-9][0-9]*(\\.[0-9]+)?|[0-9]+\\.[0-9]*[1-9][0-9]*)%?$";
+/// A percentage from 0 to 100.
+pub const SHARE_PATTERN: &str = "^(100|[0-9]{1,2}(\\.[0-9]{1,4})?)%$";
 /// A quantity from 0 up to, but not including, 1.
 pub const TOLERANCE_PATTERN: &str = "^(0(\\.[0-9]{1,9})?|[0-9]{1,3}m)$";
 /// A local date and time to the minute.
@@ -207,6 +209,7 @@ pub fn remedy(pattern: &str) -> Option<&'static str> {
         }
         AMOUNT_PATTERN => "write a plain decimal greater than zero, as `0.096` or `5.00`",
         RATIO_PATTERN => "write a share greater than zero, as `0.1%` or `0.001`",
+        SHARE_PATTERN => "write a percentage from 0% to 100%, as `30%`",
         TOLERANCE_PATTERN => "write a number from 0 up to, not including, 1, as `0.1` or `100m`",
         LOCAL_TIME_PATTERN => "write date and local time without a zone, as `2026-11-27T18:00`",
         CLOCK_TIME_PATTERN => "write hours and minutes, as `18:00`",

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-use crate::api::{self, DemandCalendar, FieldError, MetricQuery, PredictiveAutoscaler};
+use crate::api::{self, DemandCalendar, FieldError, MetricQuery, PredictiveAutoscaler, SpendBudget};
 use crate::calendar::{Calendar, Window};
 use crate::cli::manifest;
 use crate::measure::Lead;
-use crate::policy::Policy;
+use crate::policy::{BudgetRule, Policy};
 use crate::units::{Demand, Span, Timestamp};
 
 /// The autoscaler that is planned for.
@@ -26,6 +26,8 @@ pub(super) struct Autoscaler {
     pub(super) queries: Vec<MetricQuery>,
     /// The calendars that it names.
     calendars: Vec<Calendar>,
+    /// The budget that it names, where the files hold it.
+    pub(super) budget: Option<BudgetRule>,
 }
 
 impl Autoscaler {
@@ -43,6 +45,20 @@ impl Autoscaler {
                 self.policy.lead,
                 Lead::SAMPLES_LEAST
             )
+        })
+    }
+
+    /// What is said when the budget that it names is in none of the files, or when others may draw on it too.
+    pub(super) fn budget_note(&self) -> Option<String> {
+        let named = self.object.spec.spend.as_ref()?.budget_ref.as_ref()?;
+        Some(match &self.budget {
+            None => format!(
+                "SpendBudget `{}` is in none of the files and limits nothing here: add -f FILE that has it",
+                named.name
+            ),
+            Some(_) => {
+                format!("SpendBudget `{}` is planned with as if no other autoscaler drew on it", named.name)
+            }
         })
     }
 
@@ -152,6 +168,7 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let mut problems: Vec<String> = Vec::new();
     let mut found: Vec<PredictiveAutoscaler> = Vec::new();
     let mut calendars: Vec<DemandCalendar> = Vec::new();
+    let mut budgets: Vec<SpendBudget> = Vec::new();
     for file in files {
         let name = file.display();
         let text =
@@ -183,6 +200,8 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
             } else if value.get("kind").and_then(Value::as_str) == Some("DemandCalendar") && errors.is_empty()
             {
                 calendars.push(serde_json::from_value(value).with_context(read)?);
+            } else if value.get("kind").and_then(Value::as_str) == Some("SpendBudget") && errors.is_empty() {
+                budgets.push(serde_json::from_value(value).with_context(read)?);
             }
         }
     }
@@ -192,13 +211,17 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let Ok([object]) = <[PredictiveAutoscaler; 1]>::try_from(found) else {
         bail!("the files hold no PredictiveAutoscaler, or several: name files with exactly one");
     };
-    autoscaler(object, &calendars)
+    autoscaler(object, &calendars, &budgets)
 }
 
-fn autoscaler(object: PredictiveAutoscaler, given: &[DemandCalendar]) -> anyhow::Result<Autoscaler> {
+fn autoscaler(
+    object: PredictiveAutoscaler,
+    given: &[DemandCalendar],
+    budgets: &[SpendBudget],
+) -> anyhow::Result<Autoscaler> {
     let namespace = object.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
     let name = object.metadata.name.clone().unwrap_or_default();
-    let policy = api::policy(&object.spec).map_err(|errors| {
+    let mut policy = api::policy(&object.spec).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the autoscaler has problems:\n  {}", all.join("\n  "))
     })?;
@@ -209,7 +232,42 @@ fn autoscaler(object: PredictiveAutoscaler, given: &[DemandCalendar]) -> anyhow:
         .iter()
         .map(|named| named_calendar(given, &namespace, &named.name))
         .collect::<Result<_, _>>()?;
-    Ok(Autoscaler { key: format!("{namespace}/{name}"), namespace, object, policy, queries, calendars })
+    let budget = budget_of(&object, &namespace, budgets)?;
+    if let (None, Some(spend)) = (&budget, &mut policy.spend) {
+        // Without the budget nothing is known of what it pays for; the caller says so.
+        spend.budget = None;
+    }
+    let key = format!("{namespace}/{name}");
+    Ok(Autoscaler { key, namespace, object, policy, queries, calendars, budget })
+}
+
+/// The budget that the autoscaler names among those in the files.
+fn budget_of(
+    object: &PredictiveAutoscaler,
+    namespace: &str,
+    given: &[SpendBudget],
+) -> anyhow::Result<Option<BudgetRule>> {
+    let Some(spend) = &object.spec.spend else { return Ok(None) };
+    let Some(name) = spend.budget_ref.as_ref().map(|named| named.name.as_str()) else { return Ok(None) };
+    let Some(found) = given.iter().find(|one| one.metadata.name.as_deref() == Some(name)) else {
+        return Ok(None);
+    };
+    if found.spec.currency != spend.currency {
+        bail!(
+            "spec.spend.currency: `{}` is not `{}`, the currency of SpendBudget `{name}`: state the price in that",
+            spend.currency,
+            found.spec.currency
+        );
+    }
+    if api::priority(&found.spec, namespace, object.metadata.labels.as_ref()).is_none() {
+        bail!(
+            "spec.spend.budgetRef: SpendBudget `{name}` does not take an autoscaler of namespace `{namespace}` with these labels: add it to spec.members of the budget"
+        );
+    }
+    api::budget(name, &found.spec).map(Some).map_err(|errors| {
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the budget `{name}` has problems:\n  {}", all.join("\n  "))
+    })
 }
 
 /// The calendar of `namespace` called `name` among those in the files; one without a namespace is of every one.

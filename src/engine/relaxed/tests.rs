@@ -34,6 +34,7 @@ fn each_limit_that_binds_alone_is_named_with_what_it_held_back() {
         price: PricePerReplicaHour::parse("1").unwrap(),
         currency: "EUR".into(),
         max_per_hour: Money::parse("16").ok(),
+        budget: None,
     });
     assert_eq!(found(&poor, 10, 1400.0, &Memory::default()), [(Relaxed::Spend, 20)]);
     let mut paused = policy();

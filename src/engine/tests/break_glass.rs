@@ -104,6 +104,7 @@ fn limits_of_the_spec_outrank_a_boost_and_say_so() {
         price: PricePerReplicaHour::parse("0.10").unwrap(),
         currency: "EUR".into(),
         max_per_hour: Money::parse("1.50").ok(),
+        budget: None,
     });
     let withheld = once(&priced, 10, 700.0, boosted(20, 60));
     assert_eq!((withheld.desired, withheld.withheld), (replicas(15), replicas(5)));

@@ -134,6 +134,7 @@ impl Scene {
             events: &self.events,
             break_glass: self.orders,
             growth: Growth::default(),
+            budget: None,
             metrics: &metrics,
         };
         tick(policy, &observation, memory)
@@ -264,6 +265,7 @@ fn policy(draw: &mut Draw) -> Policy {
             price: PricePerReplicaHour::parse(&money(draw.whole(1, 400))).unwrap(),
             currency: "EUR".into(),
             max_per_hour: draw.happens(0.9).then(|| Money::parse(&money(draw.whole(1, 6000))).unwrap()),
+            budget: None,
         }),
         suspect_for: draw.wait(300),
         fallback: Fallback {

@@ -55,6 +55,11 @@ pub enum Written {
 }
 
 impl Written {
+    /// Whether something may stand other than before.
+    pub const fn may_have_landed(&self) -> bool {
+        matches!(self, Self::Written { .. } | Self::Overridden { .. } | Self::Unknown { .. })
+    }
+
     /// The outcome's name in metrics.
     pub const fn label(&self) -> &'static str {
         match self {

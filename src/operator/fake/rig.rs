@@ -101,6 +101,8 @@ impl Rig {
             autoscalers: vec![cache::<PredictiveAutoscaler>(autoscalers.iter().map(read).collect())],
             calendars: vec![cache(Vec::new())],
             quotas: vec![cache(Vec::new())],
+            budget_specs: cache(Vec::new()),
+            budgets: crate::operator::budgets::Budgets::default(),
             sources: cache(objects),
             metrics: Arc::new(metrics),
             events: sink,

@@ -90,6 +90,13 @@ fn between_fields() -> Vec<Line> {
             "spec.spend",
             Refuses,
         ),
+        (
+            "a budget without a price",
+            "checkout",
+            set("spec.spend", json!({"budgetRef": {"name": "shop"}})),
+            "spec.spend",
+            Refuses,
+        ),
         ("a pause without an end", "checkout", Edit::Remove("spec.pause.until"), "spec.pause.until", Refuses),
     ]
 }
@@ -274,6 +281,21 @@ fn money() -> Vec<Line> {
         ("a price of two millions", "checkout", set(price, "2000000"), price, Refuses),
         ("a ceiling of two billions", "checkout", set(most, "2000000000"), most, Refuses),
         ("a negative ceiling", "checkout", set(most, "-1"), most, Refuses),
+        ("a budget of two billions", "shop", set("spec.amount", "2000000000"), "spec.amount", Refuses),
+        (
+            "an overdraft of more than all",
+            "shop",
+            set("spec.overdraft.share", "130%"),
+            "spec.overdraft.share",
+            Refuses,
+        ),
+        (
+            "a budget in a zone that is none",
+            "shop",
+            set("spec.timeZone", "Mars/Olympus"),
+            "spec.timeZone",
+            Accepts,
+        ),
         ("a currency sign", "checkout", set("spec.spend.currency", "€"), "spec.spend.currency", Refuses),
     ]
 }

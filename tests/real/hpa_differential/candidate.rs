@@ -70,6 +70,7 @@ impl Candidate {
             events: &[],
             break_glass: BreakGlass::NONE,
             growth: Growth::default(),
+            budget: None,
             metrics: &[metric],
         };
         let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);

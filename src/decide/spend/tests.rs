@@ -1,0 +1,400 @@
+//! Money as laws: the ceiling is kept under every interleaving, nothing is taken away, nothing is spent twice.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::calendar::{Period, Stretch};
+use crate::decide::tests::policy as any_policy;
+use crate::policy::{BudgetRule, OnExceed, Overdraft};
+use crate::units::{ReplicaBounds, Span, Timestamp};
+
+/// Monday, 2026-11-23T00:00:00Z.
+const MONDAY: Timestamp = Timestamp::from_seconds(1_795_392_000);
+const INTERVAL: Span = Span::from_minutes(2);
+const N_TICKS: usize = 720;
+
+fn n(count: u32) -> Replicas {
+    Replicas::new(count)
+}
+
+fn price(cents: u32) -> PricePerReplicaHour {
+    PricePerReplicaHour::parse(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap()
+}
+
+fn money(text: &str) -> Money {
+    Money::parse(text).unwrap()
+}
+
+fn rule(amount: Money, overdraft: Option<&str>) -> BudgetRule {
+    let overdraft =
+        overdraft.map(|share| Overdraft { amount: amount.portion(share).unwrap(), unserved: true });
+    BudgetRule {
+        name: "shop".into(),
+        amount,
+        currency: "EUR".into(),
+        period: Period::Day,
+        time_zone: "UTC".into(),
+        on_exceed: OnExceed::HoldGrowth,
+        overdraft,
+    }
+}
+
+fn policy_of(member: &Member) -> Policy {
+    let mut policy = any_policy();
+    policy.bounds = ReplicaBounds::new(n(member.min), n(10_000)).unwrap();
+    policy.spend = Some(SpendRule {
+        price: price(member.cents),
+        currency: "EUR".into(),
+        max_per_hour: None,
+        budget: Some("shop".into()),
+    });
+    policy
+}
+
+/// One autoscaler: what a replica costs, and what it needs over a day, tick by tick.
+#[derive(Clone, Debug)]
+struct Member {
+    priority: u32,
+    cents: u32,
+    min: u32,
+    needs: Vec<u32>,
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    let hours = prop::collection::vec(0_u32..60, 24);
+    (0_u32..3, 1_u32..200, 1_u32..6, hours, 0_u32..8).prop_map(|(priority, cents, min, hours, wobble)| {
+        let needs = (0..N_TICKS).map(|i| {
+            let hour = hours[i * 24 / N_TICKS];
+            (hour + wobble * u32::from(i % 3 == 0)).max(min)
+        });
+        Member { priority, cents, min, needs: needs.collect() }
+    })
+}
+
+/// A day of several members: who goes first at each tick, and whose writes are lost.
+#[derive(Clone, Debug)]
+struct Day {
+    members: Vec<Member>,
+    /// The amount, in thousandths between what the minima and what all needs cost.
+    share: u32,
+    overdraft: bool,
+    order: Vec<u8>,
+    lost: Vec<bool>,
+    /// What is foreseen, in percent of what comes.
+    foreseen: u32,
+    crash_at: usize,
+}
+
+fn day(foreseen: impl Strategy<Value = u32>) -> impl Strategy<Value = Day> {
+    let members = prop::collection::vec(member(), 1..5);
+    let chances = prop::collection::vec(any::<u8>(), 64);
+    let lost = prop::collection::vec(prop::bool::weighted(0.1), 61);
+    (members, 0_u32..1300, any::<bool>(), chances, lost, foreseen, 0..N_TICKS).prop_map(
+        |(members, share, overdraft, order, lost, foreseen, crash_at)| Day {
+            members,
+            share,
+            overdraft,
+            order,
+            lost,
+            foreseen,
+            crash_at,
+        },
+    )
+}
+
+/// What a day came to.
+#[derive(Debug)]
+struct Came {
+    amount: Money,
+    overdraft: Money,
+    /// By an account that knows nothing of ledgers: what stood, times the price, times the time.
+    spent: Money,
+    /// The same by the ledgers.
+    accounted: (Money, Money),
+    /// What one interval costs at the most that ever stood.
+    interval: Money,
+    withheld: u64,
+}
+
+impl Day {
+    fn cost(&self, of: impl Fn(&Member, usize) -> u32) -> Money {
+        self.members.iter().fold(Money::ZERO, |sum, member| {
+            let seconds = (0..N_TICKS).map(|i| u64::from(of(member, i)) * INTERVAL.seconds()).sum();
+            sum.plus(price(member.cents).of_replica_seconds(seconds))
+        })
+    }
+
+    fn amount(&self) -> Money {
+        let (least, most) = (self.cost(|member, _| member.min), self.cost(|member, i| member.needs[i]));
+        let part = most.less(least).for_seconds(u64::from(self.share)).for_seconds(3600 * 36 / 10);
+        least.plus(part).plus(money("0.01"))
+    }
+
+    /// Takes a member up, with what is foreseen of it when it is new.
+    fn seat(&self, book: &mut Book, i: usize, asked: Replicas, ledger: &Ledger) {
+        let (member, key) = (&self.members[i], i.to_string());
+        let (priority, price, min) = (member.priority, price(member.cents), n(member.min));
+        let first = !book.seats(&key);
+        book.note(&key, Claim { priority, price, min, asked, wish: asked }, ledger.clone());
+        if first {
+            let ahead = member.needs.iter().map(|&need| (n(need * self.foreseen / 100), 120)).collect();
+            book.foresee(&key, Needs { from: MONDAY, ahead, spread: (800, 1200) });
+        }
+    }
+
+    fn play(&self, mut each: impl FnMut(&Member, (Replicas, Replicas, Replicas), &Allowance)) -> Came {
+        let amount = self.amount();
+        let rule = rule(amount, self.overdraft.then_some("30%"));
+        let mut book = Book::open(rule.clone(), MONDAY);
+        let stretch = Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) };
+        let mut asked: Vec<Replicas> = self.members.iter().map(|member| n(member.min)).collect();
+        let mut ledgers: Vec<Ledger> = self
+            .members
+            .iter()
+            .map(|one| {
+                Ledger::begin(
+                    "shop",
+                    (stretch, MONDAY),
+                    Stands { replicas: n(one.min), price: price(one.cents) },
+                )
+            })
+            .collect();
+        let policies: Vec<Policy> = self.members.iter().map(policy_of).collect();
+        let (mut spent, mut most, mut withheld) = (Money::ZERO, Money::ZERO, 0);
+        for tick in 0..N_TICKS {
+            let now = MONDAY.plus(Span::from_millis(INTERVAL.millis() * u64::try_from(tick).unwrap()));
+            if tick == self.crash_at || tick == 0 {
+                // All that is left are the ledgers.
+                book = Book::open(rule.clone(), now);
+                for i in 0..self.members.len() {
+                    self.seat(&mut book, i, asked[i], &ledgers[i]);
+                }
+            }
+            let mut turns: Vec<usize> = (0..self.members.len()).collect();
+            turns.sort_by_key(|i| self.order[(tick * 7 + i * 13) % self.order.len()]);
+            for i in turns {
+                let (member, key) = (&self.members[i], i.to_string());
+                let stands = Stands { replicas: asked[i], price: price(member.cents) };
+                ledgers[i].account(now, stretch, stands);
+                ledgers[i].account(now, stretch, stands);
+                self.seat(&mut book, i, asked[i], &ledgers[i]);
+                let allowance = book.allow(&key, now).unwrap();
+                let need = n(member.needs[tick]);
+                let (desired, _) = apply(&policies[i], (asked[i], need, need), Some(&allowance));
+                each(member, (asked[i], need, desired), &allowance);
+                ledgers[i].draw((asked[i], desired), allowance.ceiling.max(n(member.min)));
+                let held = n(need.get().saturating_sub(desired.get()));
+                withheld += u64::from(held.get());
+                let to = (desired != asked[i]).then_some(desired);
+                let ledger = ledgers[i].clone();
+                book.reserve(&key, Taken { to, wish: need, withheld: held, ledger });
+                let lost = self.lost[(tick * 3 + i) % self.lost.len()];
+                book.settle(&key, !lost);
+                if !lost {
+                    asked[i] = desired;
+                }
+            }
+            let stood = self.members.iter().zip(&asked).fold(Money::ZERO, |sum, (member, asked)| {
+                let seconds = u64::from(asked.get()) * INTERVAL.seconds();
+                sum.plus(price(member.cents).of_replica_seconds(seconds))
+            });
+            (spent, most) = (spent.plus(stood), most.max(stood));
+        }
+        for (i, ledger) in ledgers.iter_mut().enumerate() {
+            let stands = Stands { replicas: asked[i], price: price(self.members[i].cents) };
+            ledger.account(stretch.end, stretch, stands);
+        }
+        let accounted = ledgers.iter().fold((Money::ZERO, Money::ZERO), |(all, over), ledger| {
+            (all.plus(ledger.spent()), over.plus(ledger.overdrawn()))
+        });
+        let overdraft = rule.overdraft.map_or(Money::ZERO, |overdraft| overdraft.amount);
+        Came { amount, overdraft, spent, accounted, interval: most, withheld }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Where what is foreseen comes, what is spent is the amount and one interval at most, whoever goes first, whatever
+    /// writes are lost, and also over a crash.
+    #[test]
+    fn i41_the_ceiling_is_kept_under_every_interleaving(day in day(Just(100))) {
+        let day = Day { overdraft: false, ..day };
+        let came = day.play(|_, _, _| {});
+        prop_assert!(came.spent <= came.amount.plus(came.interval), "{came:?}");
+    }
+
+    /// Also where more comes than is foreseen no more than the overdraft is spent on top of it.
+    #[test]
+    fn i41_the_overdraft_bounds_what_is_spent_beyond_the_amount(day in day(Just(100))) {
+        let day = Day { overdraft: true, ..day };
+        let came = day.play(|_, _, _| {});
+        let most = came.amount.plus(came.overdraft).plus(came.interval);
+        prop_assert!(came.spent <= most, "{came:?}");
+        prop_assert!(came.accounted.1 <= came.overdraft.plus(came.interval), "{came:?}");
+    }
+
+    /// A budget that does not pay for the minima withholds all growth, and takes nothing away; nothing stands under
+    /// minReplicas for money.
+    #[test]
+    fn i42_i43_money_takes_nothing_away(day in day(50_u32..150)) {
+        day.play(|member, (asked, need, desired), allowance| {
+            let wanted = need.max(n(member.min));
+            assert!(desired >= asked.min(wanted), "{desired} of {wanted}, {asked} stand");
+            assert!(desired <= wanted.max(asked));
+            if !allowance.feasible && allowance.overdraft.is_none() {
+                assert!(desired <= asked.max(n(member.min)), "{desired}, {asked} stand");
+            }
+        });
+    }
+
+    /// The ledgers are what stood, times the price: to one interval, over lost writes and a crash.
+    #[test]
+    fn i44_the_ledger_is_what_stood(day in day(50_u32..150)) {
+        let came = day.play(|_, _, _| {});
+        let (low, high) = (came.spent.less(came.interval), came.spent.plus(came.interval));
+        prop_assert!(low <= came.accounted.0 && came.accounted.0 <= high, "{came:?}");
+    }
+
+    /// Whatever is foreseen, theta never lets the rest of the period cost more than remains, and one millionth more would.
+    #[test]
+    fn i46_what_is_shared_out_fits_and_is_the_most_that_does(
+        members in prop::collection::vec(member(), 1..6),
+        thousandths in 0_u32..1500,
+    ) {
+        let parts: Vec<Part> = members.iter().map(|member| Part {
+            priority: member.priority,
+            price: price(member.cents),
+            min: n(member.min),
+            stands: n(member.needs[0] / 2),
+            rest: Needs {
+                from: MONDAY,
+                ahead: member.needs.iter().map(|&need| (n(need), 120)).collect(),
+                spread: (800, 1200),
+            }
+            .rest((MONDAY, MONDAY.plus(Span::from_hours(24))), PLAN_EVERY, n(member.needs[0])),
+        }).collect();
+        let cost = |theta: &dyn Fn(usize) -> Theta| {
+            parts.iter().enumerate().fold(Money::ZERO, |sum, (i, part)| sum.plus(part.cost(theta(i), 1000)))
+        };
+        let remaining = cost(&|_| Theta::ONE).for_seconds(u64::from(thousandths) * 36 / 10);
+        let shares = share_out(remaining, &parts);
+        let all = cost(&|i| shares.thetas[i]);
+        prop_assert_eq!(shares.feasible, cost(&|_| Theta::ZERO) <= remaining);
+        if shares.feasible {
+            // A third of a cent has no end in decimals.
+            prop_assert!(all.plus(shares.surplus) <= remaining.plus(money("0.0000001")));
+            for (i, theta) in shares.thetas.iter().enumerate() {
+                // Whoever comes later keeps nothing back from who comes first.
+                let more = |j: usize| match parts[j].priority.cmp(&parts[i].priority) {
+                    std::cmp::Ordering::Less => Theta::ZERO,
+                    std::cmp::Ordering::Equal => Theta::from_millionths(theta.millionths() + 1),
+                    std::cmp::Ordering::Greater => shares.thetas[j],
+                };
+                prop_assert!(*theta == Theta::ONE || cost(&more) > remaining);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_days_of_the_laws_withhold_and_do_not() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let days: Vec<Came> =
+        (0..40).map(|_| day(Just(100)).new_tree(&mut runner).unwrap().current().play(|_, _, _| {})).collect();
+    assert!(days.iter().filter(|came| came.withheld > 0).count() > 10);
+    assert!(days.iter().filter(|came| came.withheld == 0).count() > 3);
+    assert!(days.iter().filter(|came| came.accounted.1 > Money::ZERO).count() > 3, "the overdraft is used");
+}
+
+#[test]
+fn the_higher_priority_is_served_first() {
+    let part = |priority: u32| Part {
+        priority,
+        price: price(100),
+        min: n(2),
+        stands: n(2),
+        rest: Rest::level(n(10), 36_000),
+    };
+    // Ten hours of two minima cost 40; sixty are left for growth of which each could use 80.
+    let shares = share_out(money("100"), &[part(1), part(5)]);
+    assert_eq!(shares.thetas.iter().map(|one| one.of(n(10))).collect::<Vec<_>>(), [n(2), n(8)]);
+    let equal = share_out(money("100"), &[part(1), part(1)]);
+    assert_eq!(equal.thetas.iter().map(|one| one.of(n(10))).collect::<Vec<_>>(), [n(5), n(5)]);
+    assert!(!share_out(money("39"), &[part(1), part(5)]).feasible);
+}
+
+#[test]
+fn i45_a_ledger_is_idempotent_and_no_step_of_the_clock_refills_it() {
+    let stretch = |day: u64| {
+        let start = MONDAY.plus(Span::from_hours(24 * day));
+        Stretch { start, end: start.plus(Span::from_hours(24)) }
+    };
+    let stands = Stands { replicas: n(4), price: price(50) };
+    let mut ledger = Ledger::begin("shop", (stretch(0), MONDAY), stands);
+    let noon = MONDAY.plus(Span::from_hours(12));
+    ledger.account(noon, stretch(0), stands);
+    assert_eq!(ledger.spent(), money("24"));
+    ledger.account(noon, stretch(0), stands);
+    ledger.account(MONDAY, stretch(0), stands);
+    assert_eq!(ledger.spent(), money("24"), "twice, and from a clock that went back");
+    // Another price counts from then on.
+    ledger.account(noon.plus(Span::from_hours(1)), stretch(0), Stands { price: price(100), ..stands });
+    assert_eq!(ledger.spent(), money("28"));
+    // A new day begins at its start, whenever it is first seen.
+    let dear = Stands { price: price(100), ..stands };
+    ledger.account(MONDAY.plus(Span::from_hours(25)), stretch(1), dear);
+    assert_eq!(ledger.spent(), money("4"));
+    ledger.account(MONDAY.plus(Span::from_hours(23)), stretch(0), dear);
+    assert_eq!(
+        (ledger.period, ledger.spent()),
+        (stretch(1).start, money("4")),
+        "yesterday is not opened anew"
+    );
+}
+
+#[test]
+fn what_a_member_spent_that_left_stays_spent() {
+    let mut book = Book::open(rule(money("100"), None), MONDAY);
+    let stands = Stands { replicas: n(10), price: price(100) };
+    let stretch = book.period();
+    for key in ["a", "b"] {
+        let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(10), wish: n(10) };
+        book.note(key, claim, Ledger::begin("shop", (stretch, MONDAY), stands));
+    }
+    let later = MONDAY.plus(Span::from_hours(2));
+    assert_eq!(book.spent(later).0, money("40"));
+    book.keep_only(later, |key| key == "a");
+    assert_eq!(book.spent(later).0, money("40"));
+    let mut anew = Book::open(rule(money("100"), None), later);
+    let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(10), wish: n(10) };
+    anew.note("a", claim, Ledger::begin("shop", (stretch, MONDAY), stands));
+    anew.recover(later, stretch.start, (money("40"), Money::ZERO));
+    assert_eq!(anew.spent(later).0, money("40"), "as the status told it");
+}
+
+#[test]
+fn growth_that_was_not_foreseen_is_paid_from_the_surplus_once() {
+    // The day costs 48 of 60: twelve are left, one replica more for twelve hours.
+    let mut book = Book::open(rule(money("60"), None), MONDAY);
+    let stretch = book.period();
+    for key in ["a", "b"] {
+        let stands = Stands { replicas: n(1), price: price(100) };
+        let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(1), wish: n(1) };
+        book.note(key, claim, Ledger::begin("shop", (stretch, MONDAY), stands));
+        book.foresee(key, Needs { from: MONDAY, ahead: vec![(n(1), 86_400)], spread: (1000, 1000) });
+    }
+    assert_eq!(book.allow("a", MONDAY).unwrap().ceiling, n(2));
+    assert_eq!(book.allow("b", MONDAY).unwrap().ceiling, n(2));
+    let taken = |to: Option<Replicas>| Taken {
+        to,
+        wish: n(1),
+        withheld: n(0),
+        ledger: Ledger::begin("shop", (stretch, MONDAY), Stands { replicas: n(1), price: price(100) }),
+    };
+    book.reserve("a", taken(Some(n(2))));
+    assert_eq!(book.allow("b", MONDAY).unwrap().ceiling, n(1), "it is reserved");
+    book.settle("a", false);
+    assert_eq!(book.allow("b", MONDAY).unwrap().ceiling, n(2), "and free again, as nothing was written");
+}

@@ -1,0 +1,235 @@
+//! What a `SpendBudget` is told about itself: what was spent, what is to come, what was withheld from whom.
+//!
+//! Written when a condition or the share that is paid for changes, and every minute for the numbers; only by the leader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{open, seat_all};
+use crate::api::{BudgetMemberStatus, FieldError, ProjectedStatus, SpendBudget, SpendBudgetStatus};
+use crate::decide::spend::BudgetReport;
+use crate::edge::client::within;
+use crate::edge::clock::{from_jiff, to_jiff};
+use crate::operator::actuate::FIELD_MANAGER;
+use crate::operator::context::Context;
+use crate::operator::lease::Leadership;
+use crate::operator::status::{Claim, merge};
+use crate::policy::{BudgetRule, OnExceed};
+use crate::telemetry::budgets::BudgetNumbers;
+use crate::telemetry::events::{ObjectEvent, Severity};
+use crate::units::{Money, Replicas, Span, Timestamp};
+
+/// How often budgets are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Numbers alone are written this often.
+const REFRESH_EVERY: Span = Span::from_minutes(1);
+/// One write of a status.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Members that are told by name.
+const N_MEMBERS: usize = 64;
+
+/// Reports on every budget until `stop`.
+pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    loop {
+        if leadership.borrow().may_write(Instant::now()) {
+            let budgets = ctx.budget_specs.state();
+            let names: BTreeSet<String> = budgets.iter().map(|one| one.name_any()).collect();
+            for gone in known.difference(&names) {
+                ctx.budgets.books().remove(gone);
+                ctx.metrics.budgets.forget(gone);
+            }
+            known = names;
+            for budget in budgets {
+                report(&ctx, &budget).await;
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Looks at one budget, and writes its status if that is worth it.
+async fn report(ctx: &Context, budget: &SpendBudget) {
+    let now = ctx.clock.now();
+    let old = budget.status.clone().unwrap_or_default();
+    let looked = {
+        let mut books = ctx.budgets.books();
+        open(&mut books, ctx, budget, now).map_err(<[FieldError]>::to_vec).map(|book| {
+            seat_all(ctx, budget, book, now);
+            (book.rule().clone(), book.report(now))
+        })
+    };
+    let generation = budget.metadata.generation;
+    let (claims, mut new) = match &looked {
+        Ok((rule, report)) => {
+            ctx.metrics.budgets.show(&rule.name, &numbers(rule, report));
+            (claims(rule, report), told(report, now))
+        }
+        Err(errors) => {
+            let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let invalid = Claim::new("SpecValid", false, "InvalidSpec", message);
+            (vec![invalid], SpendBudgetStatus { conditions: Vec::new(), ..old.clone() })
+        }
+    };
+    new.conditions = merge(&old.conditions, &claims, now, generation);
+    new.observed_generation = generation;
+    if !worth_writing(&old, &new, now) {
+        return;
+    }
+    alert(ctx, budget, &new);
+    if let Err(error) = write(ctx, &budget.name_any(), &new).await {
+        tracing::warn!(budget = budget.name_any(), %error, "the status of a budget could not be written");
+    }
+}
+
+/// The conditions of a budget.
+fn claims(rule: &BudgetRule, report: &BudgetReport) -> Vec<Claim> {
+    let BudgetRule { amount, currency, on_exceed, .. } = rule;
+    let BudgetReport { spent, overdrawn, remaining, projected: [_, expected, _], theta, feasible, .. } =
+        report;
+    let mut claims = vec![Claim::new("SpecValid", true, "Valid", "every field is valid")];
+    claims.push(if *feasible {
+        Claim::new("BudgetFeasible", true, "MinimaPaidFor", "minReplicas of every member are paid for until the period ends")
+    } else {
+        let message = format!(
+            "{remaining} {currency} left are less than minReplicas of the members cost until the period ends: raise amount, or lower minReplicas"
+        );
+        Claim::new("BudgetFeasible", false, "MinimaNotPaidFor", message)
+    });
+    let regular = spent.less(*overdrawn);
+    claims.push(if regular > *amount {
+        let message = format!("{regular} {currency} were spent, the amount is {amount}");
+        Claim::new("WithinBudget", false, "Exceeded", message)
+    } else if expected.less(*overdrawn) > *amount {
+        let message = format!(
+            "{expected} {currency} will have been spent when the period ends, the amount is {amount}"
+        );
+        Claim::new("WithinBudget", false, "ProjectedToExceed", message)
+    } else if *theta < crate::decide::spend::Theta::ONE {
+        let growth =
+            if *on_exceed == OnExceed::HoldGrowth { "withheld" } else { "only told, as onExceed is Warn" };
+        let message = format!(
+            "{remaining} {currency} left pay for {theta} of what is needed; growth beyond that is {growth}"
+        );
+        Claim::new("WithinBudget", true, "GrowthLimited", message)
+    } else {
+        let message = format!("{remaining} {currency} left pay for all that is needed until the period ends");
+        Claim::new("WithinBudget", true, "AllPaidFor", message)
+    });
+    if let Some(overdraft) = rule.overdraft {
+        let used = *overdrawn > Money::ZERO;
+        let reason = if used { "PresentDemandServed" } else { "NotUsed" };
+        let message = format!("{overdrawn} of {} {currency} of the overdraft were spent", overdraft.amount);
+        claims.push(Claim::new("OverdraftUsed", used, reason, message));
+    }
+    claims
+}
+
+/// The numbers of the status.
+fn told(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
+    let BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible: _, members } = report;
+    let [low, expected, high] = projected.map(|money| money.to_string());
+    SpendBudgetStatus {
+        observed_generation: None,
+        conditions: Vec::new(),
+        period_start: Some(to_jiff(period.start)),
+        period_end: Some(to_jiff(period.end)),
+        spent: Some(spent.exact()),
+        overdrawn: Some(overdrawn.exact()),
+        remaining: Some(remaining.to_string()),
+        projected: Some(ProjectedStatus { low, expected, high }),
+        theta: Some(theta.to_string()),
+        member_count: u32::try_from(members.len()).ok(),
+        members: members
+            .iter()
+            .take(N_MEMBERS)
+            .map(|member| BudgetMemberStatus {
+                name: member.name.clone(),
+                priority: member.priority,
+                spent: member.spent.exact(),
+                theta: member.theta.to_string(),
+                asked: member.asked.get(),
+                ceiling: member.ceiling.get(),
+                withheld_replicas: member.withheld.get(),
+                withheld_per_hour: member.withheld_hourly.to_string(),
+            })
+            .collect(),
+        at: Some(to_jiff(now)),
+    }
+}
+
+fn numbers(rule: &BudgetRule, report: &BudgetReport) -> BudgetNumbers {
+    let BudgetReport {
+        spent, overdrawn, remaining, projected: [low, expected, high], theta, members, ..
+    } = report;
+    let withheld = members.iter().fold(0_u32, |sum, one| sum.saturating_add(one.withheld.get()));
+    BudgetNumbers {
+        amount: rule.amount.as_f64(),
+        spent: spent.as_f64(),
+        overdrawn: overdrawn.as_f64(),
+        remaining: remaining.as_f64(),
+        projected: [low.as_f64(), expected.as_f64(), high.as_f64()],
+        theta: f64::from(theta.millionths()) / 1e6,
+        withheld: Replicas::new(withheld).as_f64(),
+    }
+}
+
+/// Whether the new status is worth a write: a condition turned, the share changed, or the numbers are a minute old.
+fn worth_writing(old: &SpendBudgetStatus, new: &SpendBudgetStatus, now: Timestamp) -> bool {
+    let turned = |status: &SpendBudgetStatus| {
+        let conditions: Vec<(String, String, String)> = status
+            .conditions
+            .iter()
+            .map(|one| (one.type_.clone(), one.status.clone(), one.reason.clone()))
+            .collect();
+        (conditions, status.observed_generation, status.period_start, status.member_count)
+    };
+    let old_enough = old.at.is_none_or(|at| now.since(from_jiff(at)) >= REFRESH_EVERY);
+    turned(old) != turned(new) || (old_enough && new.at.is_some())
+}
+
+/// Events for conditions that turned for the worse, and back.
+fn alert(ctx: &Context, budget: &SpendBudget, new: &SpendBudgetStatus) {
+    let old = budget.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    for condition in &new.conditions {
+        let before = old.iter().find(|one| one.type_ == condition.type_);
+        if before.is_some_and(|one| one.status == condition.status && one.reason == condition.reason) {
+            continue;
+        }
+        let (severity, reason) = match (condition.type_.as_str(), condition.status.as_str()) {
+            ("OverdraftUsed", "True") => (Severity::Warning, "OverdraftUsed"),
+            ("BudgetFeasible", "False") => (Severity::Warning, "BudgetInfeasible"),
+            ("WithinBudget", "False") => (Severity::Warning, "BudgetExceeded"),
+            ("WithinBudget", "True") if before.is_some_and(|one| one.status == "False") => {
+                (Severity::Normal, "BudgetKept")
+            }
+            ("SpecValid", "False") => (Severity::Warning, "InvalidSpec"),
+            _ => continue,
+        };
+        let (regarding, note) = (budget.object_ref(&()), condition.message.clone());
+        ObjectEvent { regarding, severity, reason, action: "Account", note }.emit(&ctx.events);
+    }
+}
+
+async fn write(
+    ctx: &Context,
+    name: &str,
+    status: &SpendBudgetStatus,
+) -> Result<(), crate::edge::client::CallError> {
+    let api: Api<SpendBudget> = Api::all(ctx.client.clone());
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"status": status}));
+    within(WRITE_DEADLINE, api.patch_status(name, &params, &patch)).await.map(|_| ())
+}
