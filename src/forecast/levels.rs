@@ -327,18 +327,17 @@ impl<'a> Levels<'a> {
         }
         let ends_in_progress = self.newest.is_some() && to == self.stored.len();
         let plain = if ends_in_progress { to.saturating_sub(1) } else { to };
+        let is_within = |block: Block| {
+            usize::try_from(self.position_of(block)).is_ok_and(|at| (from..plain).contains(&at))
+        };
+        // Never added and taken out again: beside the largest of them a sum would forget all others.
+        let any_alone = self.alone.iter().any(|(block, _)| is_within(*block));
         let (mut sum, mut seen) = (0.0, 0_u32);
         for (position, stored) in (first.max(0)..).zip(self.stored.get(from..plain).unwrap_or_default()) {
             if !stored.is_nan() {
-                sum += self.at_least(position, *stored);
+                let replaced = if any_alone { self.replaced(position) } else { None };
+                sum += replaced.unwrap_or_else(|| self.at_least(position, *stored));
                 seen += 1;
-            }
-        }
-        for (block, usual) in self.alone {
-            let position = self.position_of(*block);
-            let stored = usize::try_from(position).ok().filter(|at| (from..plain).contains(at));
-            if let Some(stored) = stored.and_then(|at| self.stored.get(at)) {
-                sum += usual - self.at_least(position, *stored);
             }
         }
         if let Some(newest) = self.newest
