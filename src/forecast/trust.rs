@@ -34,7 +34,7 @@ const DAYS: Position = 7;
 
 /// Experts are judged for this part of the time that they learned from: after it they know less than the model in use,
 /// which is fitted every day.
-const FRESH: Position = 4;
+const FRESH: Position = 5;
 
 /// The judged time has at least so many parts, for each of which experts are fitted to what was known before it.
 const PARTS_MIN: Position = 2;

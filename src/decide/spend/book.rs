@@ -120,6 +120,8 @@ struct Plan {
     remaining: Money,
     overdrawn: Money,
     feasible: bool,
+    /// What the amount no longer pays of what stands: the overdraft has to, before it pays for growth.
+    deficit: Money,
 }
 
 /// What was granted beyond the shares, an hour of it from the surplus and all of it from the overdraft: kept as a sum,
@@ -301,7 +303,7 @@ impl Book {
         let extra = whole(plan.surplus.less(granted.extra.for_seconds(lasts)), price, lasts);
         let ceiling = Replicas::new(seat.base().get().saturating_add(extra.get()));
         let overdraft = self.rule.overdraft.filter(|overdraft| overdraft.unserved).map(|overdraft| {
-            let left = overdraft.amount.less(plan.overdrawn).less(granted.over);
+            let left = overdraft.amount.less(plan.overdrawn).less(plan.deficit).less(granted.over);
             let more = whole(left, price, seat.over_lasts);
             Replicas::new(ceiling.get().saturating_add(more.get()))
         });
@@ -419,9 +421,11 @@ impl Book {
             }
         }
         let (spent, overdrawn) = self.spent(now);
-        let remaining = self.rule.amount.less(spent.less(overdrawn));
+        let own = spent.less(overdrawn);
+        let remaining = self.rule.amount.less(own);
         let parts: Vec<Part> = self.seats.values().map(|seat| self.part(seat, now)).collect();
-        let Shares { thetas, surplus, feasible } = share_out(remaining, &parts);
+        let Shares { thetas, surplus, feasible, deficit } = share_out(remaining, &parts);
+        let deficit = deficit.plus(own.less(self.rule.amount));
         // While anyone's needs are unknown nobody knows what is left over, and the first to ask would take it all.
         let known = self.seats.values().all(|seat| seat.decided || seat.needs.is_some());
         let surplus = if known { surplus } else { Money::ZERO };
@@ -435,7 +439,7 @@ impl Book {
         }
         self.tally = self.seats.values().fold(Tally::NONE, |sum, seat| sum.plus(Tally::of(seat)));
         self.changed = false;
-        let plan = Plan { at: now, surplus, remaining, overdrawn, feasible };
+        let plan = Plan { at: now, surplus, remaining, overdrawn, feasible, deficit };
         self.plan = Some(plan);
         plan
     }

@@ -185,6 +185,8 @@ pub struct Shares {
     pub surplus: Money,
     /// Whether the minima can be paid for.
     pub feasible: bool,
+    /// What is missing where they, and what stands, cost more than remains.
+    pub deficit: Money,
 }
 
 /// Shares `remaining` out among `parts`: the minima first, then by priority; parts of one priority get one share.
@@ -193,7 +195,7 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
     let minima = parts.iter().fold(Money::ZERO, |sum, part| sum.plus(cost(part, Theta::ZERO)));
     let mut thetas = vec![Theta::ZERO; parts.len()];
     if minima > remaining {
-        return Shares { thetas, surplus: Money::ZERO, feasible: false };
+        return Shares { thetas, surplus: Money::ZERO, feasible: false, deficit: minima.less(remaining) };
     }
     let mut left = remaining.less(minima);
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -216,7 +218,7 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
         }
     }
     let all = thetas.iter().all(|theta| *theta == Theta::ONE);
-    Shares { thetas, surplus: if all { left } else { Money::ZERO }, feasible: true }
+    Shares { thetas, surplus: if all { left } else { Money::ZERO }, feasible: true, deficit: Money::ZERO }
 }
 
 /// The largest share that fits; fitting is monotone, and nothing at all fits.
