@@ -146,23 +146,18 @@ impl Day {
         }
     }
 
+    fn ledgers(&self, stretch: Stretch) -> Vec<Ledger> {
+        let stands = |one: &Member| Stands { replicas: n(one.min), price: price(one.cents) };
+        self.members.iter().map(|one| Ledger::begin("shop", (stretch, MONDAY), stands(one))).collect()
+    }
+
     fn play(&self, mut each: impl FnMut(&Member, (Replicas, Replicas, Replicas), &Allowance)) -> Came {
         let amount = self.amount();
         let rule = rule(amount, self.overdraft.then_some("30%"));
         let mut book = Book::open(rule.clone(), MONDAY);
         let stretch = Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) };
         let mut asked: Vec<Replicas> = self.members.iter().map(|member| n(member.min)).collect();
-        let mut ledgers: Vec<Ledger> = self
-            .members
-            .iter()
-            .map(|one| {
-                Ledger::begin(
-                    "shop",
-                    (stretch, MONDAY),
-                    Stands { replicas: n(one.min), price: price(one.cents) },
-                )
-            })
-            .collect();
+        let mut ledgers = self.ledgers(stretch);
         let policies: Vec<Policy> = self.members.iter().map(policy_of).collect();
         let (mut spent, mut most, mut withheld) = (Money::ZERO, Money::ZERO, 0);
         let (mut late, mut kept) = (Money::ZERO, Money::ZERO);
