@@ -66,6 +66,9 @@ const LOSE: f64 = -0.02;
 /// is a trifle nearer to noise than the mean of a day, and surely so.
 const MATERIAL: f64 = 0.05;
 
+/// Errors under this part of the naive one's mean are small: a quiet night in which nothing changes proves nothing.
+const SMALL: f64 = 0.2;
+
 /// Under so many standard errors it is taken to know nothing.
 const IGNORANT: f64 = 1.0;
 
@@ -323,13 +326,14 @@ impl Ledger {
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
         let n = float(self.spans.len().max(2));
         let against = |naive: fn(&[f32; 3]) -> &f32| {
+            let usual = self.spans.iter().map(|costs| f64::from(*naive(of(&costs.errors)))).sum::<f64>() / n;
             let nearer = || {
                 self.spans.iter().map(|costs| {
                     let errors = of(&costs.errors);
                     let [own, ..] = errors;
                     let (own, naive) = (f64::from(*own), f64::from(*naive(errors)));
-                    let both = own + naive;
-                    if both > 0.0 { (naive * (1.0 - MATERIAL) - own) / both } else { 0.0 }
+                    let size = (own + naive).max(SMALL * usual);
+                    if size > 0.0 { (naive * (1.0 - MATERIAL) - own) / size } else { 0.0 }
                 })
             };
             let mean = nearer().sum::<f64>() / n;
