@@ -18,7 +18,7 @@
 //! | [`floors`] | the finalizer that gives an HPA its own minimum back |
 //! | [`restore`] | all of them at once, before the operator is removed |
 //! | [`sources`], [`checkpoint`] | MetricSource to pool; what forecasters keep |
-//! | [`status`], [`report`] | what people are told |
+//! | [`status`], [`conditions`], [`report`] | what people are told |
 //! | [`recorder`] | what goes to the decision log |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 
@@ -27,6 +27,7 @@ pub mod actuate;
 pub mod announced;
 pub mod budgets;
 pub mod checkpoint;
+pub mod conditions;
 pub mod context;
 #[cfg(test)]
 pub(crate) mod fake;

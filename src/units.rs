@@ -178,6 +178,18 @@ pub fn replicas_ceil(value: f64) -> Replicas {
     }
 }
 
+/// `value` rounded to a whole number; `None` for one that is negative, no number or beyond 2^53.
+pub fn whole(value: f64) -> Option<u64> {
+    let rounded = value.round();
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, not negative and exact by the condition"
+    )]
+    (0.0..=9_007_199_254_740_992.0).contains(&rounded).then_some(rounded as u64)
+}
+
 /// A count of replicas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

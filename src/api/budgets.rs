@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use super::v1alpha1 as wire;
-use super::{FieldError, crd, schema};
-use crate::calendar::{Period, TimeZone};
+use super::{FieldError, lint};
+use crate::calendar::Period;
 use crate::policy::{BudgetRule, OnExceed, Overdraft};
 use crate::units::Money;
 
@@ -15,16 +13,7 @@ use crate::units::Money;
 /// # Errors
 /// Every field that is wrong, with its path from `spec`, in the order of the paths.
 pub fn budget(name: &str, spec: &wire::SpendBudgetSpec) -> Result<BudgetRule, Vec<FieldError>> {
-    let mut found = Vec::new();
-    if let (Some(kind), Ok(value)) = (crd::kind("SpendBudget"), serde_json::to_value(spec)) {
-        found.extend(schema::validate(kind, &json!({"spec": value})).into_iter().map(|one| one.error));
-    }
-    for error in beyond_schema(spec) {
-        if !found.iter().any(|known| known.path == error.path) {
-            found.push(error);
-        }
-    }
-    found.sort();
+    let found = lint::spec_problems("SpendBudget", spec, beyond_schema(spec));
     // Destructured in full, so that a new field cannot be forgotten.
     let wire::SpendBudgetSpec { amount, currency, period, time_zone, members: _, on_exceed, overdraft } =
         spec;
@@ -54,12 +43,8 @@ pub fn budget(name: &str, spec: &wire::SpendBudgetSpec) -> Result<BudgetRule, Ve
 
 /// What an API server cannot know: whether the zone exists and the amounts are exact.
 pub(super) fn beyond_schema(spec: &wire::SpendBudgetSpec) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if TimeZone::parse(&spec.time_zone).is_err() {
-        let problem =
-            format!("`{}` is no time zone of the IANA database", wire::limits::clip(&spec.time_zone, 64));
-        errors.push(FieldError::new("spec.timeZone", problem, "write it as `Europe/Berlin` or `UTC`"));
-    }
+    let mut errors: Vec<FieldError> =
+        lint::zone_problem("spec.timeZone", &spec.time_zone).into_iter().collect();
     if Money::parse(&spec.amount.0).is_err() {
         let problem = format!("`{}` is no amount of money", wire::limits::clip(&spec.amount.0, 64));
         let remedy = "write a plain decimal with at most 28 digits, as `900.00`";
@@ -88,6 +73,8 @@ pub fn priority(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn spec() -> wire::SpendBudgetSpec {

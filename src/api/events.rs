@@ -1,9 +1,7 @@
 //! From the spec of a `DemandCalendar` to its events, or every field that is wrong.
 
-use serde_json::json;
-
 use super::v1alpha1 as wire;
-use super::{FieldError, crd, schema};
+use super::{FieldError, lint};
 use crate::calendar::{Calendar, ClockTime, Effect, Event, LocalTime, TimeZone, Weekday, When};
 use crate::units::{Replicas, Span, parse_quantity};
 
@@ -12,16 +10,7 @@ use crate::units::{Replicas, Span, parse_quantity};
 /// # Errors
 /// Every field that is wrong, with its path from `spec`, in the order of the paths.
 pub fn calendar(name: &str, spec: &wire::DemandCalendarSpec) -> Result<Calendar, Vec<FieldError>> {
-    let mut found = Vec::new();
-    if let (Some(kind), Ok(value)) = (crd::kind("DemandCalendar"), serde_json::to_value(spec)) {
-        found.extend(schema::validate(kind, &json!({"spec": value})).into_iter().map(|one| one.error));
-    }
-    for error in beyond_schema(spec) {
-        if !found.iter().any(|known| known.path == error.path) {
-            found.push(error);
-        }
-    }
-    found.sort();
+    let found = lint::spec_problems("DemandCalendar", spec, beyond_schema(spec));
     let zone = TimeZone::parse(&spec.time_zone).ok();
     let events: Option<Vec<Event>> = spec.events.iter().map(|one| event(name, one)).collect();
     match (zone, events) {
@@ -32,12 +21,8 @@ pub fn calendar(name: &str, spec: &wire::DemandCalendarSpec) -> Result<Calendar,
 
 /// What an API server cannot know: whether the zone exists, and whether a day is in the calendar.
 pub(super) fn beyond_schema(spec: &wire::DemandCalendarSpec) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if TimeZone::parse(&spec.time_zone).is_err() {
-        let problem =
-            format!("`{}` is no time zone of the IANA database", wire::limits::clip(&spec.time_zone, 64));
-        errors.push(FieldError::new("spec.timeZone", problem, "write it as `Europe/Berlin` or `UTC`"));
-    }
+    let mut errors: Vec<FieldError> =
+        lint::zone_problem("spec.timeZone", &spec.time_zone).into_iter().collect();
     for (i, event) in spec.events.iter().enumerate() {
         for (field, text) in [("start", &event.start), ("end", &event.end)] {
             if let Some(text) = text

@@ -1,13 +1,14 @@
 //! A manifest that no API server has seen: everything that is wrong with it.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::crd::Kind;
 use super::rules::Rule;
 use super::schema::{self, Finding};
 use super::{
     DemandCalendarSpec, FieldError, MetricSourceSpec, PredictiveAutoscalerSpec, SpendBudgetSpec, budgets,
-    crd, events, policy,
+    crd, events, limits, policy, zone_exists,
 };
 
 /// Every problem of one manifest, in the order of the paths; `None` when its kind is not one of ours.
@@ -59,6 +60,30 @@ fn findings(manifest: &Value) -> Option<Vec<Finding>> {
         }
     }
     Some(found)
+}
+
+/// Every problem of a spec of `kind`: what its schema refuses, and what `beyond` it is wrong with another field.
+pub(super) fn spec_problems(kind: &str, spec: &impl Serialize, beyond: Vec<FieldError>) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    if let (Some(kind), Ok(value)) = (crd::kind(kind), serde_json::to_value(spec)) {
+        found.extend(schema::validate(kind, &json!({"spec": value})).into_iter().map(|one| one.error));
+    }
+    for error in beyond {
+        if !found.iter().any(|known| known.path == error.path) {
+            found.push(error);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What is wrong with the time zone at `path`, if anything.
+pub(super) fn zone_problem(path: &str, zone: &str) -> Option<FieldError> {
+    if zone_exists(zone) {
+        return None;
+    }
+    let problem = format!("`{}` is no time zone of the IANA database", limits::clip(zone, 64));
+    Some(FieldError::new(path, problem, "write it as `Europe/Berlin` or `UTC`"))
 }
 
 /// What no API server can know.

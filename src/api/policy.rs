@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::schema;
 use super::v1alpha1 as wire;
-use super::{FieldError, crd, presets, zone_exists};
+use super::{FieldError, crd, lint, presets};
 use crate::measure::Lead;
 use crate::metrics::promql;
 use crate::policy::{
@@ -51,16 +51,8 @@ pub(super) fn beyond_schema(spec: &Value) -> Vec<FieldError> {
             errors.push(FieldError::new(format!("spec.metrics[{i}].query"), error.problem, error.remedy));
         }
     }
-    if let Some(zone) = spec.pointer("/forecast/timeZone").and_then(Value::as_str)
-        && !zone_exists(zone)
-    {
-        let problem = format!("`{}` is no time zone of the IANA database", wire::limits::clip(zone, 64));
-        errors.push(FieldError::new(
-            "spec.forecast.timeZone",
-            problem,
-            "write it as `Europe/Berlin` or `UTC`",
-        ));
-    }
+    let zone = spec.pointer("/forecast/timeZone").and_then(Value::as_str);
+    errors.extend(zone.and_then(|zone| lint::zone_problem("spec.forecast.timeZone", zone)));
     errors
 }
 

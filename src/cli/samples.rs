@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::calendar::parse_instant;
-use crate::units::{Span, Timestamp};
+use crate::units::{Span, Timestamp, whole};
 
 /// Most rows of one file: a year of 10 s.
 const ROWS_MAX: usize = 3_200_000;
@@ -269,11 +269,8 @@ fn instant(text: &str) -> Option<(Timestamp, Zone)> {
     if let Ok(seconds) = text.parse::<f64>() {
         // Seconds between the years 1971 and 2286: nine or ten digits.
         let millis = (seconds * 1000.0).round();
-        return (3.2e10..1e13)
-            .contains(&millis)
-            .then(|| format!("{millis:.0}").parse().ok())
-            .flatten()
-            .map(|millis| (Timestamp::from_millis(millis), Zone::Unix));
+        let millis = whole(millis).filter(|_| (3.2e10..1e13).contains(&millis))?;
+        return Some((Timestamp::from_millis(millis.cast_signed()), Zone::Unix));
     }
     let at = parse_instant(text)?;
     let zone = if text.ends_with(['Z', 'z']) {

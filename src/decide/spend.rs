@@ -6,11 +6,13 @@ mod book;
 mod ledger;
 mod needs;
 mod path;
+mod report;
 
-pub use book::{Allowance, Book, BudgetReport, Claim, MemberReport, PLAN_EVERY, Taken};
+pub use book::{Allowance, Book, Claim, PLAN_EVERY, Taken};
 pub use ledger::{Ledger, Stands};
 pub use needs::{Foreseen, Usual, needs};
 pub use path::{FADE, Needs, Part, Rest, Shares, Theta, share_out};
+pub use report::{BudgetReport, MemberReport};
 
 use std::fmt;
 

@@ -94,6 +94,11 @@ impl Memory {
             .unwrap_or_default()
     }
 
+    /// Whether a decision left it: without a track or a shadow it is none, or was lost.
+    pub const fn has_decided(&self) -> bool {
+        self.track.is_some() || self.shadow.is_some()
+    }
+
     /// Instants after `now` become `now`: a clock that was set back makes no wait longer than it is from now on (I34).
     pub(super) fn set_back(&mut self, now: Timestamp) {
         for evidence in &mut self.evidence {

@@ -135,7 +135,7 @@ impl<'a> Material<'a> {
     /// Looks for a season of its own length in what was known at `end`, and uses it from then on.
     pub(super) fn find_cycle(&mut self, end: Position) -> Option<Position> {
         let cycle = cycle::find(&self.levels, end, self.rung(end));
-        self.levels = self.levels.without(self.levels.shifts()).with_cycle(cycle);
+        self.levels.see_cycle(cycle);
         cycle
     }
 

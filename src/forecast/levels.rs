@@ -152,10 +152,9 @@ impl<'a> Levels<'a> {
         self
     }
 
-    /// The same levels with a season of its own length, in levels.
-    pub(super) const fn with_cycle(mut self, cycle: Option<Position>) -> Self {
+    /// From now on a season of its own length is seen, in levels.
+    pub(super) const fn see_cycle(&mut self, cycle: Option<Position>) {
         self.cycle = cycle;
-        self
     }
 
     /// The season of its own length, in levels.

@@ -50,8 +50,7 @@ const STRIDE: usize = 3;
 const SPAN_SECONDS: i64 = 4 * 3600;
 
 /// Spans of a week.
-const SPANS: usize = 42;
-const SPANS_KEPT: i32 = 42;
+const SPANS: u8 = 42;
 
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
@@ -215,7 +214,7 @@ impl Ledger {
         let mut ledger = Self {
             question: *question,
             judged: sight.series.newest()?,
-            spans: VecDeque::with_capacity(SPANS),
+            spans: VecDeque::with_capacity(usize::from(SPANS)),
             standing: Standing::default(),
         };
         let start = end - judged;
@@ -443,7 +442,7 @@ impl Ledger {
     fn costs_at(&mut self, series: &Series, target: Slot) -> Option<&mut Costs> {
         let span = i32::try_from(series.time(target).seconds().div_euclid(SPAN_SECONDS)).ok()?;
         if self.spans.back().is_none_or(|last| last.span < span) {
-            self.spans.retain(|costs| costs.span > span - SPANS_KEPT);
+            self.spans.retain(|costs| costs.span > span - i32::from(SPANS));
             self.spans.push_back(Costs { span, ..Costs::default() });
         }
         self.spans.iter_mut().rev().find(|costs| costs.span <= span)

@@ -52,7 +52,8 @@ struct Progress {
 
 /// Levels in the model's units, or in those of the level before a change, and what that is in demand.
 fn moved<'a>(model: &'a Model, levels: Levels<'a>) -> (Levels<'a>, f64) {
-    let mut levels = levels.replacing(&model.alone).in_units_of(model.scale).with_cycle(model.cycle);
+    let mut levels = levels.replacing(&model.alone).in_units_of(model.scale);
+    levels.see_cycle(model.cycle);
     let Some(watch) = model.watch else { return (levels, model.scale) };
     if let Some(standing) = model.standing {
         let shift = Shift { from: levels.position_of(standing.from), ..standing };

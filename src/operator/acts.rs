@@ -11,6 +11,7 @@ use super::actuate::rivals::{Rival, foreign_writer};
 use super::actuate::scale::{Scaled, Written};
 use super::actuate::{Error as TargetError, ScaleTarget, Targets};
 use super::budgets::{Purse, ledger_of};
+use super::conditions;
 use super::context::Context;
 use super::growth::{Workload, is_rolling_out};
 use super::obstacles::Obstacles;
@@ -163,8 +164,7 @@ impl TickActs<'_> {
     }
 
     fn stored_memory(&self, object: &PredictiveAutoscaler, asked: Replicas) -> Memory {
-        let stored = object.status.as_ref().and_then(|status| status.memory.as_ref());
-        let stored = stored.map(Memory::read);
+        let stored = status::memory_of(object);
         // What this process decided last is newer than what was worth writing, unless another leader wrote since.
         let mut memory = match (self.remembered, stored) {
             (Some(ours), Some(stored)) if stored.epoch > ours.epoch => stored,
@@ -265,8 +265,7 @@ impl TickActs<'_> {
         let replicas = seen.target.asked.max(seen.break_glass.standing);
         let stands = Stands { replicas, price: rule.price };
         let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
-        // Every decision leaves a track or a shadow: without them the memory was lost, or there was none.
-        let known = (memory.track.is_some() || memory.shadow.is_some()).then_some(&*memory);
+        let known = memory.has_decided().then_some(&*memory);
         let ledger =
             ledger_of(&seen.object, (&purse.budget, stretch), known, (self.now, stands), purse.recalled);
         let allowance = ctx.budgets.allow((ctx, purse), (self.policy, &ledger), (self.now, stands));
@@ -323,7 +322,7 @@ impl TickActs<'_> {
         let claims = status::claims(self.policy, decision, &around);
         let mut new = status::of_decision(self.policy, decision, memory, old);
         new.observed_generation = generation;
-        new.conditions = status::merge(&old.conditions, &claims, self.now, generation);
+        new.conditions = conditions::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);
         new.objective = Some(self.objective.clone());
         new.lead = Some(self.lead.clone());

@@ -15,9 +15,10 @@ pub use status::run;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 
 use super::context::Context;
+use super::status::memory_of;
 use crate::api::{self, FieldError, PredictiveAutoscaler, SpendBudget};
 use crate::calendar::Stretch;
 use crate::decide::Decision;
@@ -113,8 +114,7 @@ impl Budgets {
     /// Reserves what was decided.
     pub fn take(&self, purse: &Purse, decision: &Decision, memory: &Memory) {
         let Some(ledger) = memory.ledger.clone() else { return };
-        let (to, wish, withheld) = (decision.write, decision.wish(), decision.withheld);
-        self.with(&purse.budget, |book| book.reserve(&purse.key, Taken { to, wish, withheld, ledger }));
+        self.with(&purse.budget, |book| book.reserve(&purse.key, Taken::of(decision, ledger)));
     }
 
     /// The write may have landed, or it did not.
@@ -152,8 +152,12 @@ pub fn ledger_of(
         let begun = Ledger::begin(budget, (stretch, at), stands);
         return Ledger { settled: spent, ..begun };
     }
-    let made = object.meta().creation_timestamp.as_ref().map_or(now, |time| from_jiff(time.0));
-    Ledger::begin(budget, (stretch, made.min(now)), stands)
+    Ledger::begin(budget, (stretch, made(object, now).min(now)), stands)
+}
+
+/// When the autoscaler was made; `now` for one that no API server knows.
+fn made(object: &PredictiveAutoscaler, now: Timestamp) -> Timestamp {
+    object.metadata.creation_timestamp.as_ref().map_or(now, |time| from_jiff(time.0))
 }
 
 /// The book of `budget`, opened when there is none of this object, with every member that the watch cache knows.
@@ -228,12 +232,7 @@ fn seat_all(ctx: &Context, budget: &SpendBudget, book: &mut Book, now: Timestamp
         let min = Replicas::new(object.spec.min_replicas);
         let told = object.status.as_ref().and_then(|status| status.replicas.as_ref());
         let asked = told.and_then(|told| told.asked).map_or(min, Replicas::new);
-        let memory = object
-            .status
-            .as_ref()
-            .and_then(|status| status.memory.as_ref())
-            .map(Memory::read)
-            .filter(|memory| memory.track.is_some() || memory.shadow.is_some());
+        let memory = memory_of(&object).filter(Memory::has_decided);
         let stands = Stands { replicas: asked, price };
         let ledger =
             ledger_of(&object, (&name, stretch), memory.as_ref(), (now, stands), recalled(budget, &key));

@@ -1,10 +1,9 @@
 //! From a decision to the status: what people read, conditions with reasons, and when it is worth a write.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-
+use super::conditions::{Claim, told};
 use crate::api::{
-    DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscalerStatus, ReplicaStatus,
-    ShadowStatus, SpendStatus, StageStatus, limits,
+    DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscaler,
+    PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };
 use crate::decide::{Absence, Decision, Most, Stage, Standing, guards, spend};
 use crate::edge::clock::{from_jiff, to_jiff};
@@ -14,29 +13,6 @@ use crate::units::{Replicas, Span, Timestamp};
 
 /// Numbers alone are written at most this often (DESIGN 8).
 const REFRESH_EVERY: Span = Span::from_minutes(1);
-
-/// The message of a condition is cut to this.
-const MESSAGE_MAX: usize = 1024;
-
-/// One condition before it is merged with the old ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Its type, such as `EvidenceFresh`.
-    pub kind: &'static str,
-    /// True, False, or `None` for Unknown.
-    pub holds: Option<bool>,
-    /// A CamelCase fact: stable.
-    pub reason: &'static str,
-    /// The sentence.
-    pub message: String,
-}
-
-impl Claim {
-    /// A claim that holds or does not.
-    pub fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, holds: Some(holds), reason, message: message.into() }
-    }
-}
 
 /// What else is known about an autoscaler besides the decision.
 #[derive(Clone, Debug, Default)]
@@ -242,29 +218,9 @@ fn limited(decision: &Decision) -> Claim {
     }
 }
 
-/// Merges claims with the old conditions: a transition time changes only when the status does.
-pub fn merge(old: &[Condition], claims: &[Claim], now: Timestamp, generation: Option<i64>) -> Vec<Condition> {
-    claims
-        .iter()
-        .map(|claim| {
-            let status = match claim.holds {
-                Some(true) => "True",
-                Some(false) => "False",
-                None => "Unknown",
-            };
-            let before =
-                old.iter().find(|condition| condition.type_ == claim.kind && condition.status == status);
-            Condition {
-                type_: claim.kind.to_owned(),
-                status: status.to_owned(),
-                reason: claim.reason.to_owned(),
-                message: claim.message.chars().take(MESSAGE_MAX).collect(),
-                observed_generation: generation,
-                last_transition_time: before
-                    .map_or_else(|| Time(to_jiff(now)), |condition| condition.last_transition_time.clone()),
-            }
-        })
-        .collect()
+/// The memory that the last decision left in the status of `object`, if it has one.
+pub fn memory_of(object: &PredictiveAutoscaler) -> Option<Memory> {
+    object.status.as_ref()?.memory.as_ref().map(Memory::read)
 }
 
 /// The parts of the status that follow from the decision alone; conditions, forecast and memory are the caller's.
@@ -389,19 +345,17 @@ pub fn worth_writing(
     new: &PredictiveAutoscalerStatus,
     now: Timestamp,
 ) -> bool {
-    let told = |status: &PredictiveAutoscalerStatus| {
-        let conditions: Vec<(String, String, String)> = status
-            .conditions
-            .iter()
-            .map(|one| (one.type_.clone(), one.status.clone(), one.reason.clone()))
-            .collect();
+    let shown = |status: &PredictiveAutoscalerStatus| {
         let replicas = status.replicas.as_ref().map(|replicas| (replicas.asked, replicas.desired));
         let bound = status.decision.as_ref().map(|decision| decision.bound_by.clone());
         let frozen = status.decision.as_ref().is_some_and(is_frozen);
-        (conditions, replicas, bound, frozen, status.effective_mode, status.observed_generation)
+        (replicas, bound, frozen, status.effective_mode, status.observed_generation)
     };
     let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at)));
-    age >= REFRESH_EVERY || told(old) != told(new) || must_survive(old) != must_survive(new)
+    age >= REFRESH_EVERY
+        || told(&old.conditions) != told(&new.conditions)
+        || shown(old) != shown(new)
+        || must_survive(old) != must_survive(new)
 }
 
 /// Whether a freeze is in force, also where it holds nothing yet: who ordered it looks for it in the status.
@@ -420,22 +374,4 @@ fn must_survive(status: &PredictiveAutoscalerStatus) -> impl PartialEq + use<> {
         memory.evidence.iter().map(|one| (one.suspect_since, one.absent_since)).collect();
     let overdraft = memory.ledger.map(|ledger| ledger.over);
     (highest, track.events.len(), track.human, track.foreign, suspects, memory.pause_entered, overdraft)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transition_time_changes_only_with_the_status() {
-        let at = Timestamp::from_seconds;
-        let first = merge(&[], &[Claim::new("Ready", true, "Deciding", "3")], at(10), Some(1));
-        let same = merge(&first, &[Claim::new("Ready", true, "Deciding", "4")], at(20), Some(1));
-        let flipped = merge(&same, &[Claim::new("Ready", false, "Stale", "old")], at(30), Some(1));
-        let times: Vec<i64> = [&first, &same, &flipped]
-            .iter()
-            .map(|conditions| conditions[0].last_transition_time.0.as_second())
-            .collect();
-        assert_eq!(times, [10, 10, 30]);
-    }
 }

@@ -12,6 +12,7 @@ use super::actuate::ScaleTarget;
 use super::announced::Announced;
 use super::budgets::{self, Foresight};
 use super::checkpoint;
+use super::conditions::{Claim, merge};
 use super::context::Context;
 use super::growth::{Growth, lead_status};
 use super::lease::Leadership;
@@ -249,8 +250,7 @@ impl Worker {
         if self.decided_before || !self.trust.is_empty() {
             return;
         }
-        if let Some(stored) = object.status.as_ref().and_then(|status| status.memory.as_ref()) {
-            let Memory { trust, measured, .. } = Memory::read(stored);
+        if let Some(Memory { trust, measured, .. }) = status::memory_of(object) {
             self.trust = trust;
             self.growth.measured = measured;
         }
@@ -359,11 +359,11 @@ impl Worker {
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let old = object.status.clone().unwrap_or_default();
         let claims = [
-            status::Claim::new("Ready", false, "InvalidSpec", message.clone()),
-            status::Claim::new("SpecValid", false, "InvalidSpec", message.clone()),
+            Claim::new("Ready", false, "InvalidSpec", message.clone()),
+            Claim::new("SpecValid", false, "InvalidSpec", message.clone()),
         ];
         let generation = object.metadata.generation;
-        let conditions = status::merge(&old.conditions, &claims, now, generation);
+        let conditions = merge(&old.conditions, &claims, now, generation);
         let same = old.observed_generation == generation
             && conditions.iter().all(|new| {
                 old.conditions.iter().any(|one| {

@@ -67,8 +67,7 @@ impl Budgeted {
     /// What the decision took of it.
     pub(super) fn take(&mut self, decision: &Decision, memory: &Memory) {
         let Some(ledger) = memory.ledger.clone() else { return };
-        let (to, wish, withheld) = (decision.write, decision.wish(), decision.withheld);
-        self.book.reserve(KEY, Taken { to, wish, withheld, ledger });
+        self.book.reserve(KEY, Taken::of(decision, ledger));
         self.book.settle(KEY, true);
     }
 

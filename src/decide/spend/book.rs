@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{Ledger, Stands};
 use super::path::{FADE, Needs, Part, Rest, Shares, Theta, share_out};
+use super::report::{BudgetReport, MemberReport};
 use crate::calendar::Stretch;
+use crate::decide::Decision;
 use crate::policy::{BudgetRule, OnExceed};
 use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp};
 
@@ -74,6 +76,13 @@ pub struct Taken {
     pub withheld: Replicas,
     /// Its ledger.
     pub ledger: Ledger,
+}
+
+impl Taken {
+    /// What `decision` takes, of a member with this ledger.
+    pub fn of(decision: &Decision, ledger: Ledger) -> Self {
+        Self { to: decision.write, wish: decision.wish(), withheld: decision.withheld, ledger }
+    }
 }
 
 /// One member.
@@ -161,48 +170,6 @@ pub struct Book {
     plan: Option<Plan>,
     tally: Tally,
     changed: bool,
-}
-
-/// One member as it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberReport {
-    /// `namespace/name`.
-    pub name: String,
-    /// Higher ones are served first.
-    pub priority: u32,
-    /// What it spent in the period.
-    pub spent: Money,
-    /// The share of its needs that is paid for.
-    pub theta: Theta,
-    /// What stands.
-    pub asked: Replicas,
-    /// What its share pays for now.
-    pub ceiling: Replicas,
-    /// Replicas that its last decision wanted and did not get.
-    pub withheld: Replicas,
-    /// What they would cost an hour.
-    pub withheld_hourly: Money,
-}
-
-/// A budget as it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BudgetReport {
-    /// The period.
-    pub period: Stretch,
-    /// What was spent in it.
-    pub spent: Money,
-    /// The overdraft's part of it.
-    pub overdrawn: Money,
-    /// What remains of the amount.
-    pub remaining: Money,
-    /// What will have been spent at its end: in the low course of demand, as foreseen, in the high course.
-    pub projected: [Money; 3],
-    /// The least share among the members.
-    pub theta: Theta,
-    /// Whether the minima are paid for.
-    pub feasible: bool,
-    /// The members, those with most withheld first.
-    pub members: Vec<MemberReport>,
 }
 
 impl Book {

@@ -4,7 +4,7 @@
 use super::path::Needs;
 use crate::forecast::{Forecaster, QuantileForecast};
 use crate::policy::Policy;
-use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp, replicas_ceil};
+use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp, replicas_ceil, whole};
 
 /// The grid of the near part (DESIGN 12).
 const BLOCK: Span = Span::from_minutes(5);
@@ -112,7 +112,8 @@ impl<'a> View<'a> {
         }
         let [low, middle, high, enough] = sums;
         let known = trusted.is_some() && middle > 0.0;
-        let thousandths = |share: f64| format!("{:.0}", share.clamp(0.0, 10.0) * 1000.0).parse().ok();
+        let thousandths =
+            |share: f64| whole(share.clamp(0.0, 10.0) * 1000.0).and_then(|n| u32::try_from(n).ok());
         let spread = if known {
             (thousandths(low / middle).unwrap_or(500), thousandths(high / middle).unwrap_or(1500))
         } else {

@@ -1,14 +1,14 @@
 //! What an autoscaler has spent where every status was lost: from the operator's own series, as a source scraped them.
 
-use super::Purse;
+use super::{Purse, made};
 use crate::api::PredictiveAutoscaler;
-use crate::edge::clock::from_jiff;
 use crate::engine::Memory;
 use crate::metrics::HistoryQuery;
 use crate::operator::context::Context;
 use crate::operator::signal::{Query, Signal};
+use crate::operator::status::memory_of;
 use crate::policy::{Policy, SpendRule};
-use crate::units::{Span, Step, Timestamp};
+use crate::units::{Span, Step, Timestamp, whole};
 
 /// How long the series may take.
 const DEADLINE: Span = Span::from_seconds(5);
@@ -35,16 +35,15 @@ async fn from_series(
     (object, policy): (&PredictiveAutoscaler, &Policy),
     (first, now): (Option<&Query>, Timestamp),
 ) {
-    let stored = object.status.as_ref().and_then(|status| status.memory.as_ref()).map(Memory::read);
-    let known = stored.is_some_and(|memory| memory.track.is_some() || memory.shadow.is_some());
+    let known = memory_of(object).as_ref().is_some_and(Memory::has_decided);
     let (Some(SpendRule { price, .. }), Some(asked)) = (&policy.spend, first) else { return };
     if known || purse.recalled.is_some() || asked.refused.is_some() {
         return;
     }
     let Some(stretch) = ctx.budgets.period(ctx, &purse.budget, now) else { return };
-    let made = object.metadata.creation_timestamp.as_ref().map_or(now, |time| from_jiff(time.0));
     let step = Step::MINUTE;
-    let (from, to) = (stretch.start.max(made).floor_to(step).plus(step.span()), now.floor_to(step));
+    let (from, to) =
+        (stretch.start.max(made(object, now)).floor_to(step).plus(step.span()), now.floor_to(step));
     if from >= to {
         return;
     }
@@ -52,8 +51,7 @@ async fn from_series(
     let promql = format!("max(foresail_asked_replicas{{namespace=\"{namespace}\",name=\"{name}\"}})");
     let query = HistoryQuery { promql, from, to, step, max_age: Span::from_minutes(2), deadline: DEADLINE };
     let Ok(samples) = ctx.pool.history(&asked.source, &query).await else { return };
-    let counts: Vec<u64> =
-        samples.iter().filter_map(|(_, value)| format!("{value:.0}").parse().ok()).collect();
+    let counts: Vec<u64> = samples.iter().filter_map(|(_, value)| whole(*value)).collect();
     let Some(most) = counts.iter().max() else { return };
     let minutes = to.since(from).seconds() / step.span().seconds() + 1;
     let missing = minutes.saturating_sub(u64::try_from(counts.len()).unwrap_or(u64::MAX));

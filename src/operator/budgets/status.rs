@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,12 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::{open, seat_all};
 use crate::api::{BudgetMemberStatus, FieldError, ProjectedStatus, SpendBudget, SpendBudgetStatus};
 use crate::decide::spend::BudgetReport;
-use crate::edge::client::within;
 use crate::edge::clock::{from_jiff, to_jiff};
-use crate::operator::actuate::FIELD_MANAGER;
+use crate::operator::conditions::{Claim, merge, patch_status, told};
 use crate::operator::context::Context;
 use crate::operator::lease::Leadership;
-use crate::operator::status::{Claim, merge};
 use crate::policy::{BudgetRule, OnExceed};
 use crate::telemetry::budgets::BudgetNumbers;
 use crate::telemetry::events::{ObjectEvent, Severity};
@@ -31,8 +28,6 @@ use crate::units::{Money, Replicas, Span, Timestamp};
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Numbers alone are written this often.
 const REFRESH_EVERY: Span = Span::from_minutes(1);
-/// One write of a status.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// Members that are told by name.
 const N_MEMBERS: usize = 64;
 
@@ -75,7 +70,7 @@ async fn report(ctx: &Context, budget: &SpendBudget) {
     let (claims, mut new) = match &looked {
         Ok((rule, report)) => {
             ctx.metrics.budgets.show(&rule.name, &numbers(rule, report));
-            (claims(rule, report), told(report, now))
+            (claims(rule, report), status_of(report, now))
         }
         Err(errors) => {
             let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -89,7 +84,7 @@ async fn report(ctx: &Context, budget: &SpendBudget) {
         return;
     }
     alert(ctx, budget, &new);
-    if let Err(error) = write(ctx, &budget.name_any(), &new).await {
+    if let Err(error) = patch_status::<SpendBudget>(&ctx.client, &budget.name_any(), &json!(new)).await {
         tracing::warn!(budget = budget.name_any(), %error, "the status of a budget could not be written");
     }
 }
@@ -138,7 +133,7 @@ fn claims(rule: &BudgetRule, report: &BudgetReport) -> Vec<Claim> {
 }
 
 /// The numbers of the status.
-fn told(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
+fn status_of(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
     let BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible: _, members } = report;
     let [low, expected, high] = projected.map(|money| money.to_string());
     SpendBudgetStatus {
@@ -188,16 +183,12 @@ fn numbers(rule: &BudgetRule, report: &BudgetReport) -> BudgetNumbers {
 
 /// Whether the new status is worth a write: a condition turned, the share changed, or the numbers are a minute old.
 fn worth_writing(old: &SpendBudgetStatus, new: &SpendBudgetStatus, now: Timestamp) -> bool {
-    let turned = |status: &SpendBudgetStatus| {
-        let conditions: Vec<(String, String, String)> = status
-            .conditions
-            .iter()
-            .map(|one| (one.type_.clone(), one.status.clone(), one.reason.clone()))
-            .collect();
-        (conditions, status.observed_generation, status.period_start, status.member_count)
-    };
+    let shown =
+        |status: &SpendBudgetStatus| (status.observed_generation, status.period_start, status.member_count);
     let old_enough = old.at.is_none_or(|at| now.since(from_jiff(at)) >= REFRESH_EVERY);
-    turned(old) != turned(new) || (old_enough && new.at.is_some())
+    told(&old.conditions) != told(&new.conditions)
+        || shown(old) != shown(new)
+        || (old_enough && new.at.is_some())
 }
 
 /// Events for conditions that turned for the worse, and back.
@@ -221,15 +212,4 @@ fn alert(ctx: &Context, budget: &SpendBudget, new: &SpendBudgetStatus) {
         let (regarding, note) = (budget.object_ref(&()), condition.message.clone());
         ObjectEvent { regarding, severity, reason, action: "Account", note }.emit(&ctx.events);
     }
-}
-
-async fn write(
-    ctx: &Context,
-    name: &str,
-    status: &SpendBudgetStatus,
-) -> Result<(), crate::edge::client::CallError> {
-    let api: Api<SpendBudget> = Api::all(ctx.client.clone());
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"status": status}));
-    within(WRITE_DEADLINE, api.patch_status(name, &params, &patch)).await.map(|_| ())
 }

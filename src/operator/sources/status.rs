@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::MetricSource;
 use crate::decide::{Absence, Reading};
-use crate::edge::client::{CallError, within};
+use crate::edge::client::CallError;
 use crate::edge::clock::{from_jiff, to_jiff};
 use crate::metrics::Answer;
-use crate::operator::actuate::FIELD_MANAGER;
+use crate::operator::conditions::{Claim, merge, patch_status, told};
 use crate::operator::context::Context;
 use crate::operator::lease::Leadership;
-use crate::operator::status::{Claim, absence_reason, merge, remedy};
+use crate::operator::status::{absence_reason, remedy};
 use crate::units::{Span, Timestamp};
 
 /// How often the sources are looked at.
@@ -32,8 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PROBE_AFTER: Span = Span::from_minutes(1);
 /// The time of the last answer is written this often.
 const REFRESH_EVERY: Span = Span::from_minutes(10);
-/// One write of a status.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Reports on every source until `stop`. Each has its own task, so that one that hangs delays no other.
 pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
@@ -77,11 +74,6 @@ pub async fn report(ctx: &Context, source: &MetricSource) {
     if let Err(error) = write(ctx, &name, generation, &conditions, answered.or(stored)).await {
         tracing::warn!(source = name, %error, "the status of a metric source could not be written");
     }
-}
-
-/// What is worth a write when it changes: messages may hold counts and times.
-fn told(conditions: &[Condition]) -> Vec<(&str, &str, &str)> {
-    conditions.iter().map(|one| (one.type_.as_str(), one.status.as_str(), one.reason.as_str())).collect()
 }
 
 async fn claims(ctx: &Context, name: &str, now: Timestamp) -> [Claim; 2] {
@@ -136,10 +128,7 @@ async fn write(
     if let (Some(at), Some(status)) = (answered, status.as_object_mut()) {
         status.insert("lastAnswer".to_owned(), json!(to_jiff(at)));
     }
-    let api: Api<MetricSource> = Api::all(ctx.client.clone());
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"status": status}));
-    within(WRITE_DEADLINE, api.patch_status(name, &params, &patch)).await.map(|_| ())
+    patch_status::<MetricSource>(&ctx.client, name, &status).await
 }
 
 #[cfg(test)]
