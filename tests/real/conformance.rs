@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::control_plane::{ControlPlane, testbed};
 use side::Side;
@@ -43,12 +44,16 @@ fn groups() -> [(&'static str, Vec<Case>); 8] {
     ]
 }
 
+/// One group at a time: a change by another, in whatever namespace, shows in versions and bookmarks.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// Runs the cases of a group on both servers, and says where they part.
 async fn compare(group: &str) {
     if !testbed::is_on() {
         return;
     }
     let (_, cases) = groups().into_iter().find(|(name, _)| *name == group).expect("the group is one of them");
+    let _alone = ALONE.lock().await;
     let real = Side::real(&PLANE).await;
     let embedded = Side::embedded(&PLANE, group).await;
     let mut apart = Vec::new();

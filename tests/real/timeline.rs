@@ -43,6 +43,8 @@ const BLINDED_AGAIN: f64 = CLIMB + STAY - 60.0;
 const STRUCK: f64 = CLIMB + STAY + 30.0;
 const FALLEN: f64 = CLIMB + STAY + FALL;
 const END: f64 = FALLEN + 130.0;
+/// Demand to a decision on it: a sample, its reading and a tick each take up to an interval.
+const SEEN: f64 = 3.0 * INTERVAL;
 /// A kill to a standby that decides: the Lease's 17 s and two intervals.
 const TAKEOVER: f64 = 17.0 + 2.0 * INTERVAL;
 
@@ -320,15 +322,14 @@ fn struck_is_never_lower_than_steady(stage: &Stage, played: &Played) {
     let from = STRUCK - 10.0;
     let (steady, struck) = (played.path(stage, "steady", from, END), played.path(stage, "struck", from, END));
     let shown = || format!("steady\n{}struck\n{}", steady.describe(), struck.describe());
-    // Both tick every interval, at different offsets.
+    // The two see a sample at different ticks; a window that was forgotten would be lower by all of `WINDOW`.
     for moment in &struck.0 {
-        let twin = steady.between(moment.at, moment.at + INTERVAL + 1.5);
+        let twin = steady.between(moment.at, moment.at + SEEN);
         let least = if twin.0.is_empty() { 0.0 } else { twin.least_asked() };
         assert!(moment.asked >= least, "lower than without the kill at {:.0}\n{}", moment.at, shown());
     }
-    // A window after both the standby decides and demand has fallen; a sample, its reading and a tick each take up to
-    // an interval.
-    let settled = FALLEN.max(STRUCK + TAKEOVER) + WINDOW.as_secs_f64() + 3.0 * INTERVAL;
+    // A window after both the standby decides and demand has fallen.
+    let settled = FALLEN.max(STRUCK + TAKEOVER) + WINDOW.as_secs_f64() + SEEN;
     let (steady, struck) =
         (played.path(stage, "steady", settled, END), played.path(stage, "struck", settled, END));
     assert!(steady.most_asked() < 4.5, "the fall was not followed at all\n{}", shown());

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::step::*;
 
-/// A watch of a collection, over after a second.
+/// A watch of a collection, over after two seconds.
 fn watch(collection: &str, query: &str) -> Step {
-    get(&format!("{collection}?watch=true&timeoutSeconds=1&{query}"))
+    get(&format!("{collection}?watch=true&timeoutSeconds=2&{query}"))
 }
 
 fn tier(tier: &str) -> Step {
