@@ -95,6 +95,12 @@ impl Decision {
             .map_or(Stage::Combine, |record| record.stage.max(Stage::Combine))
     }
 
+    /// Present demand in replicas at 100 % of safe load, by the metric that needs most; `None` where none is known.
+    pub fn load(&self) -> Option<f64> {
+        let loads = self.judged.iter().filter_map(|one| Some(one.demand?.get() / one.capacity?.get()));
+        loads.reduce(f64::max)
+    }
+
     /// What is wanted, money aside: what stood before the stage of money, and not less than present demand needs.
     pub fn wish(&self) -> Replicas {
         let before = self.stages.iter().find(|record| record.stage == Stage::Spend);

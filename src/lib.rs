@@ -22,7 +22,7 @@
 //! | [`series`] | a regular grid with typed gaps, robust statistics |
 //! | [`forecast`] | experts, their combination, calibration, trust |
 //! | [`policy`] | the validated form of the custom resources |
-//! | [`measure`] | what a workload shows of itself: its lead |
+//! | [`measure`] | what a workload shows of itself: its lead, the demand it served |
 //! | [`decide`] | the stages of a decision, one file each |
 //! | [`engine`] | `tick`: (policy, observation, memory) -> (decision, memory) |
 //! | [`journal`] | the decision log: what a decision was made of, and the decision derived again |

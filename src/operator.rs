@@ -18,7 +18,7 @@
 //! | [`floors`] | the finalizer that gives an HPA its own minimum back |
 //! | [`restore`] | all of them at once, before the operator is removed |
 //! | [`sources`], [`checkpoint`] | MetricSource to pool; what forecasters keep |
-//! | [`status`], [`conditions`], [`report`] | what people are told |
+//! | [`status`], [`conditions`], [`objective`], [`report`] | what people are told |
 //! | [`recorder`] | what goes to the decision log |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 
@@ -36,6 +36,7 @@ pub mod floors;
 pub mod growth;
 pub mod health;
 pub mod lease;
+pub mod objective;
 pub mod obstacles;
 pub mod pace;
 mod pods;

@@ -81,6 +81,8 @@ pub struct Step(u32);
 impl Step {
     /// One minute, the default grid.
     pub const MINUTE: Self = Self(60);
+    /// One day, the largest.
+    pub const DAY: Self = Self(86_400);
 
     /// A step of `seconds`; `None` unless it is between one second and one day.
     pub const fn new(seconds: u32) -> Option<Self> {

@@ -40,7 +40,7 @@ pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,
 };
 pub use status::{
-    DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, LastChangeStatus, LeadClassStatus,
-    LeadExcludedStatus, LeadStatus, NextPeakStatus, ObjectiveStatus, PredictiveAutoscalerStatus,
-    ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
+    DecisionStatus, EffectiveMode, ExpertStatus, ForecastStatus, KeptStatus, LastChangeStatus,
+    LeadClassStatus, LeadExcludedStatus, LeadStatus, NextPeakStatus, ObjectiveStatus,
+    PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };

@@ -3,11 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, Track};
+use crate::measure::GAP_MAX;
 use crate::policy::Policy;
-use crate::units::{Replicas, Span, Timestamp};
-
-/// Time between two ticks beyond which nothing is accounted: the operator was not there.
-const GAP_MAX: Span = Span::from_minutes(2);
+use crate::units::{Replicas, Timestamp};
 
 /// The shadow target and its account since `since`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,11 +95,7 @@ impl Shadow {
         account.replica_seconds += u64::from(self.asked.max(beside).get()) * elapsed.seconds();
         account.standing_seconds += u64::from(standing.get()) * elapsed.seconds();
         let serves = if beside > Replicas::ZERO { self.ready.max(stands.ready) } else { self.ready };
-        let load = decision
-            .judged
-            .iter()
-            .filter_map(|judged| Some(judged.demand?.get() / judged.capacity?.get()))
-            .fold(0.0_f64, f64::max);
+        let load = decision.load().unwrap_or(0.0);
         account.demand_seconds += load * seconds;
         account.unserved_seconds += (load - serves.as_f64()).max(0.0) * seconds;
     }

@@ -14,6 +14,7 @@ use super::budgets::{Purse, ledger_of};
 use super::conditions;
 use super::context::Context;
 use super::growth::{Workload, is_rolling_out};
+use super::objective;
 use super::obstacles::Obstacles;
 use super::protocol::{Acts, Decided, Read, Recorded};
 use super::recorder::Recorder;
@@ -223,6 +224,7 @@ impl Acts for TickActs<'_> {
         memory.epoch = epoch;
         memory.trust.clone_from(&self.trust);
         memory.measured.clone_from(&self.measured);
+        objective::note(&mut memory.measured.kept, self.policy, &decision);
         if let Some((ctx, purse)) = &self.purse {
             ctx.budgets.take(purse, &decision, &memory);
         }
@@ -319,12 +321,14 @@ impl TickActs<'_> {
         around.budget = self.purse.as_ref().and_then(|(_, purse)| purse.admitted.clone().err());
         around.quotas_unread = self.obstacles.quotas_unread;
         let generation = seen.object.metadata.generation;
-        let claims = status::claims(self.policy, decision, &around);
+        let mut claims = status::claims(self.policy, decision, &around);
+        claims.push(objective::claim(self.policy, &memory.measured.kept));
         let mut new = status::of_decision(self.policy, decision, memory, old);
         new.observed_generation = generation;
         new.conditions = conditions::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);
-        new.objective = Some(self.objective.clone());
+        let kept = objective::status(&memory.measured.kept);
+        new.objective = Some(crate::api::ObjectiveStatus { kept, ..self.objective.clone() });
         new.lead = Some(self.lead.clone());
         new
     }

@@ -183,6 +183,8 @@ pub fn events(
             ("EventNotApplied", "True") => "EventNotApplied",
             ("CapacityBlocked", "True") => "CapacityBlocked",
             ("CapacityBlocked", "False") if before.is_some_and(|one| one.status == "True") => "CapacityBack",
+            ("ObjectiveKept", "False") => "ObjectiveMissed",
+            ("ObjectiveKept", "True") if before.is_some_and(|one| one.status == "False") => "ObjectiveBack",
             ("BudgetLimited", "True") => "BudgetLimited",
             ("BudgetLimited", "False") if before.is_some_and(|one| one.status == "True") => "BudgetBack",
             ("SpecValid", "False") => "AnnotationIgnored",
@@ -239,6 +241,7 @@ pub fn numbers(
         let at = decision.at.plus(policy.lead);
         signal.outlook().and_then(|outlook| outlook.at(at)).map(|quantiles| quantiles.times(signal.times(at)))
     });
+    let kept = memory.measured.kept.record();
     Numbers {
         asked: decision.asked.get(),
         ready: decision.ready.get(),
@@ -254,5 +257,7 @@ pub fn numbers(
             .as_ref()
             .and_then(|rule| rule.price.hourly(decision.desired).to_string().parse().ok()),
         shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
+        unserved: kept.map(|record| record.unserved),
+        worst: kept.map(|record| record.worst.map_or(0.0, |(_, share)| share)),
     }
 }

@@ -337,6 +337,7 @@ impl Worker {
             &report::numbers(&plan.policy, &plan.signals, &decision, (&memory, &self.trust)),
         );
         report::events(&ctx, object, &decision, &new_status, outcome);
+        self.growth.measured.kept.clone_from(&memory.measured.kept);
         // A write that was refused leaves an open intent, which the next read of the target settles.
         self.memory = Some(memory);
     }

@@ -76,6 +76,10 @@ pub struct Numbers {
     pub hourly_cost: Option<f64>,
     /// Replicas of the shadow, in `DryRun`.
     pub shadow: Option<u32>,
+    /// Share of demand above ready capacity over 28 days.
+    pub unserved: Option<f64>,
+    /// The same in the worst two minutes of them.
+    pub worst: Option<f64>,
 }
 
 /// All metrics. Clones share their values.
@@ -95,7 +99,7 @@ pub struct Metrics {
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
-const GAUGES: [(&str, &str); 11] = [
+const GAUGES: [(&str, &str); 13] = [
     ("asked_replicas", "Replicas asked for"),
     ("ready_replicas", "Replicas that serve"),
     ("desired_replicas", "Replicas wanted after all stages"),
@@ -107,9 +111,14 @@ const GAUGES: [(&str, &str); 11] = [
     ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
     ("hourly_cost", "Price per hour of the replicas asked for"),
     ("shadow_replicas", "Replicas of the shadow in DryRun"),
+    ("unserved_ratio", "Share of demand above ready capacity over the last 28 days"),
+    (
+        "unserved_worst_ratio",
+        "Share of demand above ready capacity in the worst two minutes of the last 28 days",
+    ),
 ];
 
-fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
+fn values_of(numbers: &Numbers) -> [Option<f64>; 13] {
     let Numbers {
         asked,
         ready,
@@ -122,6 +131,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
         skill,
         hourly_cost,
         shadow,
+        unserved,
+        worst,
     } = *numbers;
     [
         Some(f64::from(asked)),
@@ -135,6 +146,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
         skill,
         hourly_cost,
         shadow.map(f64::from),
+        unserved,
+        worst,
     ]
 }
 

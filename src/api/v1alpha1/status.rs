@@ -42,7 +42,8 @@ pub struct PredictiveAutoscalerStatus {
     #[schemars(with = "EffectiveMode")]
     pub effective_mode: Option<EffectiveMode>,
 
-    /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict, CapacityBlocked.
+    /// Ready, SpecValid, EvidenceFresh, ForecastTrusted, AbleToScale, ScalingLimited, TargetConflict, CapacityBlocked,
+    /// BudgetLimited, EventNotApplied, ObjectiveKept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -189,6 +190,39 @@ pub struct ObjectiveStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cost_per_hour: Option<String>,
+    /// What the last 28 days came to, of the workload or, in DryRun, of the shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptStatus>,
+}
+
+/// Demand against what served, over the days that are remembered.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptStatus {
+    /// The first of the days.
+    #[schemars(schema_with = "instant")]
+    pub since: jiff::Timestamp,
+    /// Time in which demand was known, as 27d3h.
+    #[schemars(length(max = 64))]
+    pub observed: String,
+    /// Share of demand above ready capacity, as 0.0312%.
+    #[schemars(length(max = 64))]
+    pub unserved_share: String,
+    /// Share of the time in which demand was above ready capacity.
+    #[schemars(length(max = 64))]
+    pub time_short: String,
+    /// Share of the time in which the workload was saturated, so that demand may have been higher than what was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub saturated: Option<String>,
+    /// Share of demand above ready capacity in the worst two minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub worst_two_minutes: Option<String>,
+    /// When the worst two minutes began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub worst_at: Option<jiff::Timestamp>,
 }
 
 /// Where the lead comes from: the starts of pods that a scale-up caused.
