@@ -362,6 +362,7 @@ mod tests {
     fn question() -> TrustQuestion {
         TrustQuestion {
             capacity: CapacityPerReplica::new(10.0).unwrap(),
+            most: crate::units::Replicas::new(1000),
             objective: Objective::Unserved(Share::from_percent(1)),
             lead: Span::from_minutes(3),
             utilization: Share::from_percent(70),

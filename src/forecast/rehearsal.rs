@@ -15,16 +15,17 @@ use std::collections::VecDeque;
 
 use super::kernels::short;
 use super::quantiles::Quantiles;
-use crate::units::{CapacityPerReplica, Share, Span, Timestamp, replicas_ceil};
+use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, replicas_ceil};
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
 const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
 const N_RUNGS: usize = 8;
 
-/// What some decisions would have left unserved at each rung, of how much demand.
+/// What some decisions would have left unserved at each rung, of how much demand, and how many replicas they held.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rehearsal {
     missing: [f32; N_RUNGS],
+    held: [f32; N_RUNGS],
     demand: f32,
 }
 
@@ -71,43 +72,50 @@ pub(super) struct Came {
 }
 
 impl Rehearsal {
-    /// Rehearses one decision in whole replicas; `stands`: in demand, at each rung.
-    pub(super) fn add(&mut self, stands: &[f64; N_RUNGS], capacity: CapacityPerReplica, came: Came) {
+    /// Rehearses one decision in whole replicas; `stands`: in demand, at each rung. Demand that not even `most` replicas
+    /// serve is no level's to serve.
+    pub(super) fn add(
+        &mut self,
+        stands: &[f64; N_RUNGS],
+        (capacity, most): (CapacityPerReplica, Replicas),
+        came: Came,
+    ) {
         let Came { demand, censored, steps } = came;
-        for (sum, stands) in self.missing.iter_mut().zip(stands) {
-            let replicas = replicas_ceil(stands / capacity.get());
+        let demand = demand.min(most.as_f64() * capacity.get());
+        for ((missing, held), stands) in self.missing.iter_mut().zip(&mut self.held).zip(stands) {
+            let replicas = replicas_ceil(stands / capacity.get()).min(most);
             let served = replicas.as_f64() * capacity.get();
-            *sum += short(steps * (demand - served).max(0.0));
+            *missing += short(steps * (demand - served).max(0.0));
+            *held += short(steps * served);
         }
         if !censored {
             self.demand += short(steps * demand);
         }
     }
 
-    /// The least level that would have kept `unserved` over all of `parts`, the highest rung where none would have.
-    /// `None` before there was any demand.
-    pub(super) fn level(parts: impl Iterator<Item = Self>, unserved: Share) -> Option<Share> {
-        let (mut missing, mut demand) = ([0.0; N_RUNGS], 0.0);
-        for part in parts {
-            demand += f64::from(part.demand);
-            for (sum, one) in missing.iter_mut().zip(part.missing) {
-                *sum += f64::from(one);
-            }
-        }
+    /// The least level that would have kept `unserved` over all of `parts`. Where none would have, the rung of least
+    /// cost, a missing replica weighing `weight` idle ones: bursts that no quantile foresees are a reason to hold more
+    /// only as far as more serves them. `None` before there was any demand.
+    pub(super) fn level(parts: &[Self], unserved: Share, weight: f64) -> Option<Share> {
+        let demand: f64 = parts.iter().map(|part| f64::from(part.demand)).sum();
         if demand <= 0.0 {
             return None;
         }
+        let sum = |of: fn(&Self) -> &[f32; N_RUNGS], rung: usize| -> f64 {
+            parts.iter().filter_map(|part| of(part).get(rung)).map(|&one| f64::from(one)).sum()
+        };
         let allowed = unserved.get() * demand;
         let mut below: Option<(f64, f64)> = None;
-        let mut highest = 0.0;
-        for (level, missing) in RUNGS.into_iter().zip(missing) {
-            highest = level;
+        for (rung, level) in RUNGS.into_iter().enumerate() {
+            let missing = sum(|part| &part.missing, rung);
             if missing <= allowed {
                 return Share::new(below.map_or(level, |below| between(below, (level, missing), allowed)));
             }
             below = Some((level, missing));
         }
-        Share::new(highest)
+        let cost = |rung: usize| sum(|part| &part.held, rung) + weight * sum(|part| &part.missing, rung);
+        let least = (0..N_RUNGS).min_by(|&a, &b| cost(a).total_cmp(&cost(b)))?;
+        RUNGS.get(least).copied().and_then(Share::new)
     }
 }
 
@@ -127,8 +135,9 @@ mod tests {
     use super::*;
     use crate::forecast::quantiles::LEVELS;
 
-    fn one() -> CapacityPerReplica {
-        CapacityPerReplica::new(1.0).unwrap()
+    /// A unit of demand each, and no more than a thousand.
+    fn one() -> (CapacityPerReplica, Replicas) {
+        (CapacityPerReplica::new(1.0).unwrap(), Replicas::new(1000))
     }
 
     /// Demand evenly spread over 0 .. 1000.
@@ -150,7 +159,7 @@ mod tests {
         // E[(x - a)+] = (1 - q)^2 / 2 of 1/2: a share of 1 % is kept at q = .9.
         for (unserved, wanted) in [("1%", 0.9), ("4%", 0.8), ("0.01%", 0.99), ("25%", 0.5)] {
             let unserved = Share::parse(unserved).unwrap();
-            let level = Rehearsal::level([rehearsed(|_| false)].into_iter(), unserved).unwrap().get();
+            let level = Rehearsal::level(&[rehearsed(|_| false)], unserved, 99.0).unwrap().get();
             assert!((level - wanted).abs() < 0.01, "{unserved}: {level}");
         }
     }
@@ -158,9 +167,8 @@ mod tests {
     #[test]
     fn censored_steps_never_lower_the_level() {
         let unserved = Share::parse("1%").unwrap();
-        let level = |censored: fn(u32) -> bool| {
-            Rehearsal::level([rehearsed(censored)].into_iter(), unserved).unwrap()
-        };
+        let level =
+            |censored: fn(u32) -> bool| Rehearsal::level(&[rehearsed(censored)], unserved, 99.0).unwrap();
         let plain = level(|_| false).get();
         assert!(level(|i| i >= 950).get() >= plain, "at the peak");
         assert!(level(|i| i < 500).get() >= plain, "below it");
@@ -184,14 +192,32 @@ mod tests {
     }
 
     #[test]
-    fn what_never_suffices_is_the_highest_rung_and_no_demand_is_no_answer() {
-        let mut burst = Rehearsal::default();
-        burst.add(&[1000.0; N_RUNGS], one(), Came { demand: 5000.0, censored: false, steps: 1.0 });
+    fn what_never_suffices_is_the_rung_of_least_cost_and_no_demand_is_no_answer() {
+        let foreseen = RUNGS.map(|level| 100.0 * level);
+        let came = |demand| Came { demand, censored: false, steps: 1.0 };
+        let mut bursts = Rehearsal::default();
+        bursts.add(&foreseen, one(), came(800.0));
+        for _ in 0..50 {
+            bursts.add(&foreseen, one(), came(10.0));
+        }
         let unserved = Share::parse("1%").unwrap();
-        assert_eq!(Rehearsal::level([burst].into_iter(), unserved), Share::new(0.9995));
-        assert_eq!(Rehearsal::level(std::iter::empty(), unserved), None);
+        let level = |weight| Rehearsal::level(&[bursts], unserved, weight);
+        assert_eq!(level(99.0), Share::new(0.9995), "a step of the burst is worth 99 quiet ones");
+        assert_eq!(
+            level(20.0),
+            Share::new(0.5),
+            "no longer: each rung holds more for fifty steps to serve more in one"
+        );
+        assert_eq!(Rehearsal::level(&[], unserved, 99.0), None);
         let mut idle = Rehearsal::default();
-        idle.add(&[0.0; N_RUNGS], one(), Came { demand: 0.0, censored: false, steps: 1.0 });
-        assert_eq!(Rehearsal::level([idle].into_iter(), unserved), None);
+        idle.add(&[0.0; N_RUNGS], one(), came(0.0));
+        assert_eq!(Rehearsal::level(&[idle], unserved, 99.0), None);
+    }
+
+    #[test]
+    fn demand_that_the_most_replicas_cannot_serve_raises_no_level() {
+        let mut beyond = Rehearsal::default();
+        beyond.add(&[1000.0; N_RUNGS], one(), Came { demand: 90_000.0, censored: false, steps: 1.0 });
+        assert_eq!(Rehearsal::level(&[beyond], Share::parse("1%").unwrap(), 99.0), Share::new(0.5));
     }
 }

@@ -13,7 +13,7 @@ mod seasons;
 mod tails;
 
 use super::*;
-use crate::units::{CapacityPerReplica, Objective};
+use crate::units::{CapacityPerReplica, Objective, Replicas};
 
 /// 2026-01-01T00:00:00Z, a Thursday.
 const START: i64 = 1_767_225_600;
@@ -42,6 +42,7 @@ fn learned(values: &[f64]) -> Forecaster {
 fn question(lead: Span, unserved: &str) -> TrustQuestion {
     TrustQuestion {
         capacity: CapacityPerReplica::new(100.0).unwrap(),
+        most: Replicas::new(10_000),
         objective: Objective::Unserved(Share::parse(unserved).unwrap()),
         lead,
         utilization: Share::from_percent(70),

@@ -27,7 +27,7 @@ use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Rehearsal, Standing};
 use super::view::{Sight, View};
 use crate::series::{Sample, Series, Slot};
-use crate::units::{CapacityPerReplica, Objective, Share, Span, replicas_ceil};
+use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, replicas_ceil};
 
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
@@ -82,6 +82,8 @@ const MISSING_WEIGHT_MAX: f64 = 1000.0;
 pub struct TrustQuestion {
     /// Demand that one replica serves.
     pub capacity: CapacityPerReplica,
+    /// Replicas that there can be at most.
+    pub most: Replicas,
     /// The objective.
     pub objective: Objective,
     /// From asking for a replica to it serving.
@@ -314,8 +316,9 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        let level =
-            Rehearsal::level(self.spans.iter().map(|costs| costs.rehearsal), self.question.objective.share());
+        let rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
+        let objective = self.question.objective;
+        let level = Rehearsal::level(&rehearsed, objective.share(), missing_weight(objective));
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
@@ -404,13 +407,13 @@ impl Ledger {
     }
 
     fn add_decision(&mut self, series: &Series, target: Slot, outcome: &Outcome<4>) {
-        let capacity = self.question.capacity.get();
+        let (capacity, most) = (self.question.capacity.get(), self.question.most);
         let missing_weight = missing_weight(self.question.objective);
         let Outcome { said, actual, steps } = outcome;
         let Some(costs) = self.costs_at(series, target) else { return };
         for (sum, wanted) in costs.sums.iter_mut().zip(said) {
-            let replicas = replicas_ceil(wanted / capacity).as_f64();
-            let missing = (actual / capacity - replicas).max(0.0);
+            let replicas = replicas_ceil(wanted / capacity).min(most).as_f64();
+            let missing = ((actual / capacity).min(most.as_f64()) - replicas).max(0.0);
             *sum += short(steps * (replicas + missing_weight * missing));
         }
         costs.decisions += 1.0;
@@ -418,11 +421,11 @@ impl Ledger {
 
     /// Rehearses the decision for `target`, of what was foreseen and the newest demand then.
     fn rehearse(&mut self, series: &Series, target: Slot, (quantiles, now): (&Quantiles, f64), came: Came) {
-        let TrustQuestion { capacity, floor, window, .. } = self.question;
+        let TrustQuestion { capacity, most, floor, window, .. } = self.question;
         let present = now / floor.get().max(0.01);
         let stands = self.standing.want((series.time(target), window), quantiles, present);
         let Some(costs) = self.costs_at(series, target) else { return };
-        costs.rehearsal.add(&stands, capacity, came);
+        costs.rehearsal.add(&stands, (capacity, most), came);
     }
 
     fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Ahead) {
