@@ -37,4 +37,4 @@ pub use season::Season;
 pub use server::{ApiServer, Fault, Faults};
 pub use shop::{Shop, Surge};
 pub use workload::{StartUp, Workloads};
-pub use world::World;
+pub use world::{RunningOperator, World};

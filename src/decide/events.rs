@@ -345,6 +345,9 @@ impl<'a> Events<'a> {
         }
         let name = wish.fact.as_ref().map_or("", Fact::name);
         let (reason, remedy) = match decision.lowered_by() {
+            Some(Stage::Spend) if decision.money().is_some_and(|fact| fact.limited().is_some()) => {
+                ("WithheldByBudget", "raise the budget's amount, or see BudgetLimited")
+            }
             Some(Stage::Spend) => ("WithheldByMaxPerHour", "raise spend.maxPerHour"),
             Some(Stage::Bounds) => ("FloorAboveMaxReplicas", "raise maxReplicas"),
             _ => ("ScalingLimited", "loosen behavior.scaleUp or the cooldown, or set readyBefore"),

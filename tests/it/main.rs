@@ -8,11 +8,14 @@ mod decisions;
 mod demo;
 mod dev;
 mod forecast;
+mod friday;
+mod killed;
 mod manifests;
 mod measured;
 mod parity;
 mod plan;
 mod sandbox;
+mod saturated;
 
 use std::fs;
 use std::path::{Path, PathBuf};

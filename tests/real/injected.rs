@@ -3,78 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use foresail::edge::client::hardened;
-use foresail::edge::clock::{Clock, ManualClock, SystemClock};
-use foresail::metrics::SourcePool;
-use foresail::operator::{self, Outside, Settings};
-use foresail::telemetry::decisions::DecisionLog;
+use foresail::edge::clock::{Clock as _, ManualClock, SystemClock};
 use foresail::units::{Span, Timestamp};
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::control_plane::manifests::{Shop, deployment, hpa, metric_source};
 use crate::control_plane::{ControlPlane, scripted, shared};
+use crate::library::{INTERVAL, Library};
 
 const TIMEOUT: Duration = Duration::from_secs(40);
-/// Time between two ticks, real.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// The scale-down window of the autoscalers here.
 const WINDOW: Span = Span::from_seconds(60);
-
-/// An operator in this process; it stops when dropped.
-struct Library {
-    stop: CancellationToken,
-    running: JoinHandle<()>,
-}
-
-impl Library {
-    async fn start(plane: &ControlPlane, namespace: &str, clock: &Arc<ManualClock>) -> Self {
-        let clock: Arc<dyn Clock> = clock.clone();
-        // Several tests may be the first of this process to need a provider; one of them installs it.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let kubeconfig =
-            kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the kubeconfig is valid");
-        let config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
-                .await
-                .expect("a cluster");
-        let client = kube::Client::try_from(hardened(config)).expect("its certificates are valid");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
-        let settings = Settings {
-            interval: Span::from_millis(u64::try_from(INTERVAL.as_millis()).expect("a second")),
-            watch_namespaces: vec![namespace.to_owned()],
-            namespace: namespace.to_owned(),
-            lease_name: "foresail".to_owned(),
-            identity: "library".to_owned(),
-        };
-        let outside = Outside {
-            client,
-            clock,
-            pool: SourcePool::new(),
-            listener: Some(listener),
-            decisions: DecisionLog::off(),
-        };
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let running = tokio::spawn(async move {
-            operator::run(settings, outside, stopped).await.expect("it runs until stopped");
-        });
-        Self { stop, running }
-    }
-
-    async fn stop(mut self) {
-        self.stop.cancel();
-        (&mut self.running).await.expect("the operator does not panic");
-    }
-}
-
-impl Drop for Library {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
 
 /// A Deployment `shop` of `replicas` with an autoscaler on a source of its own, and the operator of its namespace.
 async fn begin(plane: &ControlPlane, namespace: &str, replicas: u32, asked: Asked<'_>) -> Library {

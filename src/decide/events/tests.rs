@@ -154,6 +154,13 @@ fn money_withholds_an_event_and_says_so() {
     policy.spend = Some(SpendRule { price, currency: "EUR".to_owned(), max_per_hour, budget: None });
     let events = [window(0, 600, least("a", 20))];
     assert_eq!(unapplied(&policy, &events), ("WithheldByMaxPerHour", 15));
+    let budget = Some("shop".to_owned());
+    policy.spend = Some(SpendRule { price, currency: "EUR".to_owned(), max_per_hour: None, budget });
+    assert_eq!(
+        unapplied(&policy, &events).0,
+        "WithheldByBudget",
+        "a budget that is not there pays for nothing"
+    );
 }
 
 #[test]
