@@ -39,6 +39,7 @@ pub mod lease;
 pub mod obstacles;
 pub mod pace;
 mod pods;
+pub mod pricing;
 pub mod protocol;
 pub mod recorder;
 pub mod report;

@@ -119,6 +119,8 @@ pub struct TickActs<'a> {
     pub obstacles: Obstacles,
     /// The lead part of the status.
     pub lead: crate::api::LeadStatus,
+    /// The price part of the status, and what is remembered of it.
+    pub price: (crate::api::SpendStatus, Option<crate::policy::PriceMemory>),
     /// What is measured of the workload, for the memory.
     pub measured: crate::measure::Measured,
     /// The workload as it was read in the last round.
@@ -223,6 +225,7 @@ impl Acts for TickActs<'_> {
         memory.epoch = epoch;
         memory.trust.clone_from(&self.trust);
         memory.measured.clone_from(&self.measured);
+        memory.price.clone_from(&self.price.1);
         if let Some((ctx, purse)) = &self.purse {
             ctx.budgets.take(purse, &decision, &memory);
         }
@@ -263,7 +266,7 @@ impl TickActs<'_> {
     fn allowance(&self, seen: &Seen, memory: &mut Memory) -> Option<Allowance> {
         let ((ctx, purse), rule) = (self.purse.as_ref()?, self.policy.spend.as_ref()?);
         let replicas = seen.target.asked.max(seen.break_glass.standing);
-        let stands = Stands { replicas, price: rule.price };
+        let stands = Stands { replicas, price: rule.price.reckoned() };
         let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
         let known = memory.has_decided().then_some(&*memory);
         let ledger =
@@ -321,6 +324,7 @@ impl TickActs<'_> {
         let generation = seen.object.metadata.generation;
         let claims = status::claims(self.policy, decision, &around);
         let mut new = status::of_decision(self.policy, decision, memory, old);
+        new.spend = new.spend.map(|spend| status::with_price(spend, &self.price.0));
         new.observed_generation = generation;
         new.conditions = conditions::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);

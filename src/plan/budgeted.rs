@@ -52,11 +52,12 @@ impl Budgeted {
     ) -> Option<Allowance> {
         let Moment { now, asked, .. } = moment;
         let SpendRule { price, .. } = policy.spend.as_ref()?;
-        let stands = Stands { replicas: asked, price: *price };
+        let price = price.reckoned();
+        let stands = Stands { replicas: asked, price };
         let begun = || Ledger::begin(&self.book.rule().name, (self.book.period(), now), stands);
         let ledger = memory.ledger.clone().unwrap_or_else(begun);
         let (min, wish) = (policy.bounds.min(), self.begun);
-        self.book.note(KEY, Claim { priority: 0, price: *price, min, asked, wish }, ledger);
+        self.book.note(KEY, Claim { priority: 0, price, min, asked, wish }, ledger);
         if self.looked.is_none_or(|at| now.since(at) >= LOOK_EVERY) {
             self.looked = Some(now);
             self.look_ahead((policy, scenario), moment);

@@ -74,6 +74,10 @@ pub struct Numbers {
     pub skill: Option<f64>,
     /// Price of the replicas asked for, per hour.
     pub hourly_cost: Option<f64>,
+    /// What a replica costs for an hour, while that is known.
+    pub price: Option<f64>,
+    /// Whether the price is known; `None` where none is wanted.
+    pub price_known: Option<bool>,
     /// Replicas of the shadow, in `DryRun`.
     pub shadow: Option<u32>,
 }
@@ -95,7 +99,7 @@ pub struct Metrics {
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
-const GAUGES: [(&str, &str); 11] = [
+const GAUGES: [(&str, &str); 13] = [
     ("asked_replicas", "Replicas asked for"),
     ("ready_replicas", "Replicas that serve"),
     ("desired_replicas", "Replicas wanted after all stages"),
@@ -106,10 +110,12 @@ const GAUGES: [(&str, &str); 11] = [
     ("forecast_trusted", "1 when the forecast is trusted"),
     ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
     ("hourly_cost", "Price per hour of the replicas asked for"),
+    ("replica_price", "Price of one replica for one hour, while it is known"),
+    ("replica_price_known", "1 while the price of a replica is known, 0 while it is not"),
     ("shadow_replicas", "Replicas of the shadow in DryRun"),
 ];
 
-fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
+fn values_of(numbers: &Numbers) -> [Option<f64>; 13] {
     let Numbers {
         asked,
         ready,
@@ -121,6 +127,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
         trusted,
         skill,
         hourly_cost,
+        price,
+        price_known,
         shadow,
     } = *numbers;
     [
@@ -134,6 +142,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 11] {
         Some(if trusted { 1.0 } else { 0.0 }),
         skill,
         hourly_cost,
+        price,
+        price_known.map(|known| if known { 1.0 } else { 0.0 }),
         shadow.map(f64::from),
     ]
 }

@@ -12,6 +12,7 @@ mod manifests;
 mod measured;
 mod parity;
 mod plan;
+mod prices;
 mod sandbox;
 
 use std::fs;

@@ -48,6 +48,7 @@ impl Library {
             namespace: namespace.to_owned(),
             lease_name: "foresail".to_owned(),
             identity: "library".to_owned(),
+            price_book: None,
         };
         let outside = Outside {
             client,
