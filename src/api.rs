@@ -5,6 +5,7 @@
 //! - [`policy()`]: a spec as the validated form, or every field that is wrong.
 //! - [`calendar()`], [`budget()`]: the same for a calendar of events and for a budget.
 //! - [`lint`]: the same rules, and more, on a manifest that no API server has seen.
+//! - [`price_book()`]: the administrator's prices, a file of the operator.
 //! - [`annotations`]: a freeze and a boost, ordered outside the spec.
 //! - [`presets`]: the queries of the metric types CPU and Memory.
 //!
@@ -18,6 +19,7 @@ mod events;
 mod lint;
 mod policy;
 pub mod presets;
+mod price_book;
 pub mod rules;
 mod schema;
 pub mod v1alpha1;
@@ -26,7 +28,8 @@ pub use budgets::{budget, priority};
 pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
 pub use events::calendar;
 pub use lint::{lint, source_problems, violated};
-pub use policy::{MetricQuery, metric_queries, policy};
+pub use policy::{MetricQuery, by_price_book, metric_queries, policy, price_query};
+pub use price_book::{in_currency, price_book, read_price_book};
 pub use v1alpha1::*;
 
 /// What the API server refuses in `object`: the rules of the schema and its CEL rules, on the object as stored.

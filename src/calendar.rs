@@ -7,7 +7,7 @@
 mod events;
 mod periods;
 
-pub use events::{Calendar, ClockTime, Effect, Event, LocalTime, When, Window, factor};
+pub use events::{Calendar, ClockTime, Effect, Event, LocalTime, When, Window, factor, least};
 pub use periods::{Period, Stretch};
 
 use chrono::{DateTime, Datelike as _, Offset as _, TimeZone as _, Timelike as _};

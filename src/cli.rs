@@ -16,6 +16,7 @@ mod manifest;
 pub mod operator;
 mod order;
 pub mod plan;
+mod price_book;
 pub mod promote;
 pub mod replay;
 mod samples;

@@ -120,7 +120,7 @@ fn account(policy: &Policy, observation: &Observation<'_>, memory: &mut Memory) 
         }
         return;
     };
-    let stands = Stands { replicas: asked.max(break_glass.standing), price: *price };
+    let stands = Stands { replicas: asked.max(break_glass.standing), price: price.reckoned() };
     let ledger = memory.ledger.take().filter(|ledger| ledger.budget == *named);
     let mut ledger = ledger.unwrap_or_else(|| Ledger::begin(named, (allowance.period, now), stands));
     ledger.account(now, allowance.period, stands);
@@ -131,7 +131,13 @@ fn account(policy: &Policy, observation: &Observation<'_>, memory: &mut Memory) 
 fn draw(policy: &Policy, budget: Option<&Allowance>, decision: &Decision, memory: &mut Memory) {
     let (Some(ledger), Some(allowance)) = (&mut memory.ledger, budget) else { return };
     let stands = decision.write.unwrap_or(decision.asked);
-    let paid = if allowance.holds { allowance.ceiling.max(policy.bounds.min()) } else { stands };
+    let reckoned = policy.spend.as_ref().is_some_and(|rule| rule.price.reckoned().is_some());
+    let paid = match (reckoned, allowance.holds) {
+        (true, true) => allowance.ceiling.max(policy.bounds.min()),
+        (true, false) => stands,
+        // Without any price present demand is served, and not from the overdraft.
+        (false, _) => Replicas::new(stands.get().saturating_sub(ledger.over.get())),
+    };
     ledger.draw((decision.asked, stands), paid);
 }
 

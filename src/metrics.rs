@@ -22,7 +22,7 @@ pub mod promql;
 pub mod settings;
 pub mod suspect;
 
-pub use client::{Answer, Endpoint, InstantQuery, Parameters, SourceClient};
+pub use client::{Answer, Endpoint, Exact, InstantQuery, Parameters, SourceClient};
 pub use history::HistoryQuery;
 pub use pool::SourcePool;
 pub use settings::{Authorization, Secret, SourceError, SourceSettings};

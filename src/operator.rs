@@ -40,6 +40,7 @@ pub mod objective;
 pub mod obstacles;
 pub mod pace;
 mod pods;
+pub mod pricing;
 pub mod protocol;
 pub mod recorder;
 pub mod report;

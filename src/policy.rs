@@ -3,14 +3,17 @@
 //! `api` turns the wire form into this form, or reports every field that is wrong; everything below may rely on it.
 
 mod budget;
+mod price;
+mod price_book;
 
 pub use budget::{BudgetRule, OnExceed, Overdraft};
+pub use price::{Price, PriceMemory, Told, Unpriced};
+pub use price_book::{PodCost, PriceBook, Rate, Unpriceable};
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::{
-    CapacityPerReplica, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
-    Timestamp,
+    CapacityPerReplica, Money, Objective, ReplicaBounds, Replicas, Share, Span, Step, Timestamp,
 };
 
 /// Everything that a tick needs to know of a `PredictiveAutoscaler`.
@@ -223,8 +226,8 @@ pub struct Thresholds {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpendRule {
-    /// Price of one replica for one hour.
-    pub price: PricePerReplicaHour,
+    /// Price of one replica for one hour: as stated, or as the operator was told it last.
+    pub price: Price,
     /// ISO 4217 code, for the sentences.
     pub currency: String,
     /// Growth beyond this is withheld.

@@ -8,6 +8,7 @@ pub(crate) mod fault;
 mod money;
 mod objective;
 mod quantity;
+mod resource;
 mod spread;
 mod stored;
 
@@ -16,6 +17,7 @@ pub(crate) use fault::faulty;
 pub use money::{Money, MoneyError, PricePerReplicaHour};
 pub use objective::Objective;
 pub use quantity::{QuantityError, parse_quantity};
+pub use resource::{ResourceAmount, UnitPrice};
 pub use spread::offset_of;
 pub use stored::any_float;
 

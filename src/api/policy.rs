@@ -11,8 +11,8 @@ use super::{FieldError, crd, lint, presets};
 use crate::measure::Lead;
 use crate::metrics::promql;
 use crate::policy::{
-    Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, Pause, PerDirection, Policy, RateAmount,
-    RatePolicy, ReactiveRule, ScalingRules, SelectPolicy, SpendRule, Thresholds,
+    Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, Pause, PerDirection, Policy, Price,
+    RateAmount, RatePolicy, ReactiveRule, ScalingRules, SelectPolicy, SpendRule, Thresholds,
 };
 use crate::units::{
     CapacityPerReplica, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
@@ -51,6 +51,11 @@ pub(super) fn beyond_schema(spec: &Value) -> Vec<FieldError> {
             errors.push(FieldError::new(format!("spec.metrics[{i}].query"), error.problem, error.remedy));
         }
     }
+    if let Some(query) = spec.pointer("/spend/priceQuery/query").and_then(Value::as_str)
+        && let Err(error) = promql::check(query)
+    {
+        errors.push(FieldError::new("spec.spend.priceQuery.query", error.problem, error.remedy));
+    }
     let zone = spec.pointer("/forecast/timeZone").and_then(Value::as_str);
     errors.extend(zone.and_then(|zone| lint::zone_problem("spec.forecast.timeZone", zone)));
     errors
@@ -82,6 +87,20 @@ pub fn metric_queries(spec: &wire::PredictiveAutoscalerSpec, namespace: &str) ->
                 .unwrap_or_default(),
         })
         .collect()
+}
+
+/// The query for the price of a replica and how long an answer holds, where the price comes from one.
+pub fn price_query(spec: &wire::PredictiveAutoscalerSpec) -> Option<(MetricQuery, Span)> {
+    let wire::PriceQuery { query, source_ref, max_age } = spec.spend.as_ref()?.price_query.as_ref()?;
+    let source = source_ref.as_ref().or(spec.source_ref.as_ref());
+    let source = source.map(|named| named.name.clone()).unwrap_or_default();
+    let metric = "price".to_owned();
+    Some((MetricQuery { metric, source, promql: query.clone() }, max_age.span()?))
+}
+
+/// Whether the price of a replica is that of its pods' requests by the price book.
+pub fn by_price_book(spec: &wire::PredictiveAutoscalerSpec) -> bool {
+    spec.spend.as_ref().is_some_and(|spend| spend.price_book.is_some())
 }
 
 /// Problems so far; one per field, the schema's first.
@@ -316,9 +335,17 @@ fn spend(block: &wire::Spend, errors: &mut Errors) -> Option<SpendRule> {
         errors.take("spec.spend.maxPerHour", Money::parse(&amount.0).ok(), problem, remedy)
     });
     let budget = block.budget_ref.as_ref().map(|named| named.name.clone());
-    let price = block.price_per_replica_hour.as_ref()?;
-    let problem = format!("`{}` is no price", price.0);
-    let parsed = PricePerReplicaHour::parse(&price.0).ok();
-    let price = errors.take("spec.spend.pricePerReplicaHour", parsed, problem, remedy)?;
+    let price = match block {
+        wire::Spend { price_per_replica_hour: Some(price), .. } => {
+            let problem = format!("`{}` is no price", price.0);
+            let parsed = PricePerReplicaHour::parse(&price.0).ok();
+            errors.take("spec.spend.pricePerReplicaHour", parsed, problem, remedy)?.into()
+        }
+        wire::Spend { price_query: Some(_), .. } => Price::unknown("the price query was not asked yet"),
+        wire::Spend { price_book: Some(wire::PriceBasis::PodRequests), .. } => {
+            Price::unknown("the pods' requests were not priced yet")
+        }
+        wire::Spend { .. } => return None,
+    };
     Some(SpendRule { price, currency: block.currency.clone(), max_per_hour, budget })
 }

@@ -33,8 +33,8 @@ pub use calendar::{CalendarEvent, DemandCalendar, DemandCalendarSpec, Weekday, W
 pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
 pub use metric::{Metric, MetricType, Prediction};
 pub use settings::{
-    Actuation, ActuationVia, BudgetRef, Cooldown, Costs, Evidence, Fallback, Forecast, Objective, Reactive,
-    Spend, SustainFor, Thresholds,
+    Actuation, ActuationVia, BudgetRef, Cooldown, Costs, Evidence, Fallback, Forecast, Objective, PriceBasis,
+    PriceQuery, Reactive, Spend, SustainFor, Thresholds,
 };
 pub use source::{
     Auth, BasicAuth, MetricSource, MetricSourceSpec, MetricSourceStatus, SecretKeyRef, TenantHeader,

@@ -175,6 +175,12 @@ pub fn factor(windows: &[Window], at: Timestamp) -> f64 {
     windows.iter().map(|window| window.factor(at)).product()
 }
 
+/// The most replicas that an event around `at` asks for at least, the time in which they are readied included.
+pub fn least(windows: &[Window], at: Timestamp) -> Option<Replicas> {
+    let around = |window: &&Window| window.start.minus(window.effect.ready_before) <= at && at < window.end;
+    windows.iter().filter(around).filter_map(|window| window.effect.min_replicas).max()
+}
+
 /// `part / whole`, at most 1; the whole of nothing is reached at once.
 fn share_of(part: Span, whole: Span) -> f64 {
     if part >= whole {

@@ -1,5 +1,7 @@
 //! `foresail check`: manifests before they are applied.
 
+mod prices;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -11,7 +13,9 @@ use serde_json::Value;
 
 use super::Output;
 use super::manifest::{self, Document};
+use super::plan::price::PodRequests;
 use crate::api::{self, FieldError};
+use prices::Prices;
 
 /// Arguments of `foresail check`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,15 @@ pub struct CheckArgs {
     /// Files with manifests, YAML or JSON, several documents each; `-` reads standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// The price book of the operator: whether it prices the pods of each autoscaler with spend.priceBook, whose target is
+    /// checked too or whose requests --pod-requests states.
+    #[arg(long, value_name = "FILE")]
+    price_book: Option<PathBuf>,
+
+    /// What a pod requests, as `cpu=500m,memory=1Gi`, whatever the manifests say.
+    #[arg(long, value_name = "REQUESTS", requires = "price_book", value_parser = PodRequests::parse)]
+    pod_requests: Option<PodRequests>,
 
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -35,6 +48,20 @@ struct Report {
     /// Files that could not be read.
     unreadable: usize,
     problems: Vec<Entry>,
+    /// Every manifest, with its place, for what only several of them tell.
+    #[serde(skip)]
+    looked_at: Vec<(Place, Value)>,
+}
+
+/// Where a manifest of a file is.
+#[derive(Clone, Debug)]
+struct Place {
+    file: String,
+    document: usize,
+    /// The line of the document.
+    line: u64,
+    /// Path of the manifest in its document.
+    prefix: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +87,8 @@ struct Entry {
 /// # Errors
 /// When standard output is closed.
 pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let CheckArgs { files, output } = args;
+    let CheckArgs { files, price_book, pod_requests, output } = args;
+    let book = price_book.as_deref().map(super::price_book::read).transpose()?;
     let mut report = Report::default();
     for file in &files {
         let name = file.display().to_string();
@@ -74,6 +102,7 @@ pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
             Err(problem) => report.unreadable(&name, problem, "name a readable file of manifests"),
         }
     }
+    report.together(&Prices { book: book.as_ref(), requests: pod_requests.as_ref() });
     let text = match output {
         Output::Table => report.table()?,
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
@@ -145,6 +174,13 @@ impl Report {
         document: &Document,
         (manifest, prefix): (&Value, &str),
     ) {
+        let place = Place {
+            file: file.to_owned(),
+            document: number,
+            line: document.line(prefix.trim_end_matches('.')),
+            prefix: prefix.to_owned(),
+        };
+        self.looked_at.push((place, manifest.clone()));
         let Some(errors) = self.lint(manifest) else { return };
         let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
         let object = format!("{}/{}", text("/kind"), text("/metadata/name"));
@@ -165,6 +201,28 @@ impl Report {
             .collect();
         problems.sort_by_key(|problem| problem.line);
         self.problems.append(&mut problems);
+    }
+
+    /// What only several manifests together tell.
+    fn together(&mut self, prices: &Prices<'_>) {
+        let manifests: Vec<Value> = self.looked_at.iter().map(|(_, manifest)| manifest.clone()).collect();
+        for (Place { file, document, line, prefix }, manifest) in &self.looked_at {
+            let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+            if text("/kind") != "PredictiveAutoscaler" {
+                continue;
+            }
+            for FieldError { path, problem, remedy } in prices::problems(manifest, &manifests, prices) {
+                self.problems.push(Entry {
+                    file: file.clone(),
+                    document: Some(*document),
+                    line: Some(*line),
+                    object: Some(format!("{}/{}", text("/kind"), text("/metadata/name"))),
+                    path: format!("{prefix}{path}"),
+                    problem,
+                    remedy,
+                });
+            }
+        }
     }
 
     /// The problems of one manifest; `None` and a count when it is not for us.

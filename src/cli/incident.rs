@@ -152,6 +152,22 @@ fn autoscaler(record: &Record, has_events: bool) -> anyhow::Result<Value> {
     if let Some(forecast) = fields.get_mut("forecast").and_then(Value::as_object_mut) {
         forecast.insert("leadTime".to_owned(), json!(record.policy.lead.to_string()));
     }
+    if let (Some(spend), Some(rule)) =
+        (fields.get_mut("spend").and_then(Value::as_object_mut), &record.policy.spend)
+    {
+        // A bundle asks nobody: the price is as it was.
+        for asked in ["priceQuery", "priceBook"] {
+            if spend.remove(asked).is_none() {
+                continue;
+            }
+            if let Some(price) = rule.price.reckoned() {
+                spend.insert("pricePerReplicaHour".to_owned(), json!(price.to_string()));
+            } else {
+                spend.remove("maxPerHour");
+                spend.remove("budgetRef");
+            }
+        }
+    }
     let metrics = fields.get_mut("metrics").and_then(Value::as_array_mut);
     for (metric, seen) in metrics.into_iter().flatten().zip(&record.observation.metrics) {
         if let (Some(metric), Some(capacity)) = (metric.as_object_mut(), seen.capacity) {

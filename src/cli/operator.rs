@@ -1,7 +1,7 @@
 //! `foresail operator`: the operator in a cluster, or, once, the clearing up before it is removed.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -46,6 +46,9 @@ pub struct OperatorArgs {
     /// Where decisions are logged, one JSON object a line: a file, `-` for standard output, or `off`.
     #[arg(long, value_name = "FILE", default_value = "-")]
     decision_log: String,
+    /// What nodes cost, for autoscalers with spend.priceBook: a file, read at the start.
+    #[arg(long, value_name = "FILE")]
+    price_book: Option<PathBuf>,
     /// Format of the log on standard output.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -82,6 +85,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         watch_namespaces,
         restore_floors,
         decision_log,
+        price_book,
         log_format,
         log,
     } = args;
@@ -90,6 +94,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         LogFormat::Text => Format::Text,
     };
     logs::install(format, &log).context("logging could not be set up")?;
+    let price_book = price_book.as_deref().map(super::price_book::read).transpose()?.map(Arc::new);
     let settings = Settings {
         interval,
         watch_namespaces: watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
@@ -97,6 +102,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
         lease_name,
         // A restarted container keeps its pod's name, and must not take its predecessor for itself.
         identity: format!("{identity}_{}", std::process::id()),
+        price_book,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if restore_floors {

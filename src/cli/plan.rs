@@ -3,6 +3,7 @@
 mod autoscaler;
 mod event;
 mod future;
+pub(in crate::cli) mod price;
 mod prometheus;
 
 use std::fs::{self, File};
@@ -21,7 +22,9 @@ use crate::edge::clock::{Clock as _, SystemClock};
 use crate::plan::{Day, Gate, History, Outcome, Run, Scenario, Verdict, days, foresee};
 use crate::policy::{CapacityRule, Policy};
 use crate::report::{PlanJson, Report, page, table, write_decisions};
-use crate::units::{CapacityPerReplica, Demand, Replicas, Span, Timestamp, replicas_ceil};
+use crate::units::{
+    CapacityPerReplica, Demand, PricePerReplicaHour, Replicas, Span, Timestamp, replicas_ceil,
+};
 use autoscaler::{Autoscaler, Setting};
 use event::Announcement;
 
@@ -77,6 +80,19 @@ pub struct PlanArgs {
     #[arg(long, value_name = "PATH=VALUE", value_parser = Setting::parse)]
     set: Vec<Setting>,
 
+    /// What a replica costs for an hour, instead of spend.priceQuery or spend.priceBook, as `0.096`.
+    #[arg(long, value_name = "PRICE", value_parser = price::parse)]
+    price: Option<PricePerReplicaHour>,
+
+    /// The price book of the operator, for spend.priceBook; what the pods request is in the manifest of the target, which
+    /// -f names too, or in --pod-requests.
+    #[arg(long, value_name = "FILE")]
+    price_book: Option<PathBuf>,
+
+    /// What a pod requests, as `cpu=500m,memory=1Gi`, where no manifest says so.
+    #[arg(long, value_name = "REQUESTS", value_parser = price::PodRequests::parse)]
+    pod_requests: Option<price::PodRequests>,
+
     /// An event that is announced besides those of its calendars, as `2026-11-27 18:00 +3h x4` or
     /// `Friday 18:00 +4h x1.5 ramp=30m decay=1h ready=15m min=5 max=50 learn=no`, in forecast.timeZone. The demand
     /// stays that of the history.
@@ -128,6 +144,9 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         lead,
         traffic,
         mut set,
+        price,
+        price_book,
+        pod_requests,
         event,
         gate,
         out,
@@ -136,6 +155,18 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     set.extend(lead.and_then(|lead| Setting::new("forecast.leadTime", &lead)));
     let mut autoscaler = autoscaler::read(&files, &set)?;
     autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?.as_ref())?;
+    let book = price_book.as_deref().map(super::price_book::read).transpose()?;
+    let others = std::mem::take(&mut autoscaler.others);
+    let priced = price::settle(
+        &mut autoscaler,
+        &price::Given {
+            price,
+            book: book.as_ref(),
+            requests: pod_requests.as_ref(),
+            others: &others,
+            server: prometheus.as_deref().map(|url| (url, to.unwrap_or_else(|| SystemClock.now()))),
+        },
+    )?;
     let source = match &prometheus {
         Some(url) => Source::Prometheus(url),
         None => Source::Files { history: &history, recorded: recorded.as_deref() },
@@ -148,6 +179,7 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     }
     notes.extend(autoscaler.assumed_lead());
     notes.extend(autoscaler.budget_note());
+    notes.extend(priced);
     let mut scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
     scenario.budget.clone_from(&autoscaler.budget);
     let outcome = simulate(&scenario);

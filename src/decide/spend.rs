@@ -1,6 +1,6 @@
 //! Stage 9: money. `maxPerHour` withholds growth; it never lowers, and never goes under `minReplicas` or the need
 //! of present demand. A budget withholds growth beyond its path; what stands and `minReplicas` it leaves alone, and
-//! present demand may draw on its overdraft.
+//! present demand may draw on its overdraft. A price that is not known withholds as a limit of nothing does.
 
 mod book;
 mod ledger;
@@ -16,7 +16,7 @@ pub use report::{BudgetReport, MemberReport};
 
 use std::fmt;
 
-use crate::policy::{Policy, SpendRule};
+use crate::policy::{Policy, Price, SpendRule, Unpriced};
 use crate::units::{Money, PricePerReplicaHour, Replicas, faulty};
 
 /// What the spend limit did, for its sentence.
@@ -71,6 +71,17 @@ pub enum Fact {
         /// What the budget allows.
         allowance: Allowance,
     },
+    /// The price is not known, which is never nothing.
+    PriceUnknown {
+        /// Since when, and why.
+        unpriced: Unpriced,
+        /// Replicas withheld.
+        withheld: Replicas,
+        /// What that does to growth.
+        growth: UnpricedGrowth,
+        /// What the budget allows, where there is one.
+        allowance: Option<Allowance>,
+    },
     /// The budget that is named does not take the autoscaler, so that growth stops at the need of present demand.
     NoBudget {
         /// The name of the budget.
@@ -80,6 +91,17 @@ pub enum Fact {
     },
 }
 
+/// What becomes of growth whose price is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnpricedGrowth {
+    /// There is no limit of money.
+    Unlimited,
+    /// A budget only warns.
+    Warned,
+    /// It is withheld beyond the need of present demand.
+    Held,
+}
+
 impl Fact {
     /// What the budget allows, where there is one.
     pub const fn allowance(&self) -> Option<&Allowance> {
@@ -87,15 +109,20 @@ impl Fact {
             Self::Budgeted { allowance, .. }
             | Self::OverBudget { allowance, .. }
             | Self::Overdrawn { allowance, .. } => Some(allowance),
+            Self::PriceUnknown { allowance, .. } => allowance.as_ref(),
             Self::NoPrice | Self::Within { .. } | Self::Withheld { .. } | Self::NoBudget { .. } => None,
         }
     }
 
-    /// The condition `BudgetLimited`: whether growth is withheld, or would be, its reason and its sentence; `None`
-    /// without a budget.
+    /// The condition `BudgetLimited`: whether growth is withheld, or would be, and its reason; `None` without a budget,
+    /// unless a price that is not known withholds it.
     pub fn limited(&self) -> Option<(bool, &'static str)> {
         match self {
-            Self::NoPrice | Self::Within { .. } | Self::Withheld { .. } => None,
+            Self::NoPrice
+            | Self::Within { .. }
+            | Self::Withheld { .. }
+            | Self::PriceUnknown { growth: UnpricedGrowth::Unlimited, .. } => None,
+            Self::PriceUnknown { .. } => Some((true, "PriceUnknown")),
             Self::Budgeted { beyond, .. } if *beyond > Replicas::ZERO => Some((true, "Warned")),
             Self::Budgeted { allowance, .. } if !allowance.feasible => Some((true, "BudgetInfeasible")),
             Self::Budgeted { .. } => Some((false, "WithinBudget")),
@@ -113,9 +140,42 @@ pub fn apply(
     (asked, proposal, present_need): (Replicas, Replicas, Replicas),
     allowance: Option<&Allowance>,
 ) -> (Replicas, Fact) {
-    let (limited, fact) = hourly(policy, asked, proposal, present_need);
-    let Some(SpendRule { price, budget: Some(budget), .. }) = &policy.spend else { return (limited, fact) };
-    let stands = asked.max(policy.bounds.min());
+    let Some(rule) = &policy.spend else { return (proposal, Fact::NoPrice) };
+    let counts = (asked, proposal, present_need);
+    match &rule.price {
+        Price::Known(price) => {
+            let (limited, fact) = hourly(policy.bounds.min(), (rule, *price), counts);
+            budgeted(policy.bounds.min(), (rule, *price), (asked, limited, present_need), (allowance, fact))
+        }
+        Price::Unknown(unpriced) => {
+            let (limited, growth) = unknown(policy.bounds.min(), rule, counts, allowance);
+            // Once a price was known the budget counts with that one too, so that losing it buys nothing.
+            let limited = unpriced.last.map_or(limited, |price| {
+                let fact = Fact::NoPrice;
+                budgeted(
+                    policy.bounds.min(),
+                    (rule, price),
+                    (asked, limited, present_need),
+                    (allowance, fact),
+                )
+                .0
+            });
+            let withheld = Replicas::new(proposal.get().saturating_sub(limited.get()));
+            let (unpriced, allowance) = (unpriced.clone(), allowance.cloned());
+            (limited, Fact::PriceUnknown { unpriced, withheld, growth, allowance })
+        }
+    }
+}
+
+/// Limits growth to what the budget's path pays for; `fact` says what limited it before.
+fn budgeted(
+    min: Replicas,
+    (rule, price): (&SpendRule, PricePerReplicaHour),
+    (asked, limited, present_need): (Replicas, Replicas, Replicas),
+    (allowance, fact): (Option<&Allowance>, Fact),
+) -> (Replicas, Fact) {
+    let Some(budget) = &rule.budget else { return (limited, fact) };
+    let stands = asked.max(min);
     let Some(allowance) = allowance else {
         let most = limited.min(stands.max(present_need));
         let withheld = Replicas::new(limited.get().saturating_sub(most.get()));
@@ -142,28 +202,58 @@ pub fn apply(
 }
 
 /// Limits growth to what `maxPerHour` pays for.
-fn hourly(policy: &Policy, asked: Replicas, proposal: Replicas, present_need: Replicas) -> (Replicas, Fact) {
-    let Some(SpendRule { price, currency, max_per_hour, budget: _ }) = &policy.spend else {
-        return (proposal, Fact::NoPrice);
-    };
+fn hourly(
+    min: Replicas,
+    (rule, price): (&SpendRule, PricePerReplicaHour),
+    (asked, proposal, present_need): (Replicas, Replicas, Replicas),
+) -> (Replicas, Fact) {
+    let SpendRule { price: _, currency, max_per_hour, budget: _ } = rule;
     if let Some(most) = max_per_hour {
-        let cap = most.replicas_at(*price);
+        let cap = most.replicas_at(price);
         let cap = faulty!(RoundsMoneyUp, Replicas::new(cap.get().saturating_add(1)), cap);
         let stands = faulty!(MoneyLowers, Replicas::ZERO, asked);
-        let limit = cap.max(stands).max(policy.bounds.min()).max(present_need);
+        let limit = cap.max(stands).max(min).max(present_need);
         if faulty!(NoCeiling, false, proposal > limit) {
             let withheld = Replicas::new(proposal.get() - limit.get());
-            let fact =
-                Fact::Withheld { cap, withheld, most: *most, price: *price, currency: currency.clone() };
+            let fact = Fact::Withheld { cap, withheld, most: *most, price, currency: currency.clone() };
             return (limit, fact);
         }
     }
     (proposal, Fact::Within { hourly: price.hourly(proposal), currency: currency.clone() })
 }
 
+/// Limits growth whose price nobody knows as a limit that pays for nothing does, where there is any limit of money.
+fn unknown(
+    min: Replicas,
+    rule: &SpendRule,
+    (asked, proposal, present_need): (Replicas, Replicas, Replicas),
+    allowance: Option<&Allowance>,
+) -> (Replicas, UnpricedGrowth) {
+    let SpendRule { price: _, currency: _, max_per_hour, budget } = rule;
+    let growth = match (max_per_hour, budget, allowance) {
+        (None, None, _) => UnpricedGrowth::Unlimited,
+        (None, Some(_), Some(Allowance { holds: false, .. })) => UnpricedGrowth::Warned,
+        (Some(_), _, _) | (None, Some(_), _) => UnpricedGrowth::Held,
+    };
+    let stands = faulty!(MoneyLowers, Replicas::ZERO, asked);
+    let limit = match growth {
+        UnpricedGrowth::Held => faulty!(UnknownIsFree, proposal, stands.max(min).max(present_need)),
+        UnpricedGrowth::Unlimited | UnpricedGrowth::Warned => proposal,
+    };
+    (proposal.min(limit), growth)
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::PriceUnknown { unpriced, withheld, growth, allowance: _ } => match growth {
+                UnpricedGrowth::Held => write!(
+                    f,
+                    "{withheld} replicas withheld: {unpriced}; until it is known growth stops at what present demand needs"
+                ),
+                UnpricedGrowth::Warned => write!(f, "{unpriced}; growth goes on, since onExceed is Warn"),
+                UnpricedGrowth::Unlimited => write!(f, "{unpriced}; nothing is limited by money"),
+            },
             Self::NoPrice => f.write_str("no price is stated: nothing is limited by money"),
             Self::Within { hourly, currency } => write!(f, "costs {hourly} {currency} an hour"),
             Self::Withheld { cap, withheld, most, price, currency } => write!(

@@ -679,7 +679,7 @@ mod floors_and_limits {
     fn max_per_hour_withholds_growth_and_nothing_else() {
         let mut policy = policy();
         policy.spend = Some(SpendRule {
-            price: PricePerReplicaHour::parse("0.10").unwrap(),
+            price: PricePerReplicaHour::parse("0.10").unwrap().into(),
             currency: "EUR".into(),
             max_per_hour: Some(Money::parse("1.55").unwrap()),
             budget: None,

@@ -8,6 +8,7 @@ use super::shadow::{Account, Shadow};
 use crate::decide::{EvidenceMemory, Ledger, Track};
 use crate::forecast::TrustState;
 use crate::measure::Measured;
+use crate::policy::PriceMemory;
 use crate::units::{Replicas, Timestamp};
 
 /// The version of the stored form; another one is read as no memory at all (I33).
@@ -47,6 +48,9 @@ pub struct Memory {
     /// What was spent of the budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
+    /// The price that is asked for, where it is; what follows from it is in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceMemory>,
     /// What is measured of the workload; no decision looks at it, what follows from it is in the policy.
     #[serde(skip_serializing_if = "Measured::is_empty")]
     pub measured: Measured,
@@ -79,6 +83,7 @@ impl Default for Memory {
             shadow: None,
             account: None,
             ledger: None,
+            price: None,
             measured: Measured::default(),
         }
     }

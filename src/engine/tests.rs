@@ -261,7 +261,7 @@ prop_compose! {
         policy.behavior.up.select = match select { 0 => SelectPolicy::Min, 1 => SelectPolicy::Disabled, _ => SelectPolicy::Max };
         policy.mode = match mode { 0 => Mode::DryRun, 1 => Mode::Floor, _ => Mode::Active };
         policy.spend = spend.map(|n| SpendRule {
-            price: PricePerReplicaHour::parse("0.10").unwrap(),
+            price: PricePerReplicaHour::parse("0.10").unwrap().into(),
             currency: "EUR".into(),
             max_per_hour: Money::parse(&format!("{}.{}", n / 10, n % 10 + 1)).ok(),
             budget: None,

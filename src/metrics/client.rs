@@ -57,13 +57,16 @@ impl Answer {
 impl From<Result<Sample, Refusal>> for Answer {
     fn from(result: Result<Sample, Refusal>) -> Self {
         match result {
-            Ok(Sample { value, at, warning }) => {
+            Ok(Sample { value, at, warning, digits: _ }) => {
                 Self { reading: Reading::Value { value, at, partial: warning.is_some() }, note: warning }
             }
             Err(Refusal { absence, note }) => Self { reading: Reading::Absent(absence), note: Some(note) },
         }
     }
 }
+
+/// A number digit by digit as a source wrote it and its time by the source's clock; or why there is none.
+pub type Exact = Result<(String, Timestamp), String>;
 
 /// Name and value of the parameters of a question.
 pub type Parameters = Vec<(&'static str, String)>;
@@ -137,6 +140,18 @@ impl SourceClient {
     /// Asks `query`. Takes at most the source's timeout, and as long again while other queries are in front.
     pub async fn instant(&self, query: &InstantQuery) -> Answer {
         self.ask_instant(query).await.into()
+    }
+
+    /// As [`Self::instant`], for a number that must not be rounded. An answer that may be incomplete is none.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub async fn exact(&self, query: &InstantQuery) -> Exact {
+        match self.ask_instant(query).await {
+            Ok(Sample { digits, at, warning: None, value: _ }) => Ok((digits, at)),
+            Ok(Sample { warning: Some(warning), .. }) => Err(format!("the answer is partial ({warning})")),
+            Err(Refusal { absence: _, note }) => Err(note),
+        }
     }
 
     async fn ask_instant(&self, query: &InstantQuery) -> Result<Sample, Refusal> {

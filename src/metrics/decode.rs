@@ -51,6 +51,8 @@ impl Refusal {
 pub(super) struct Sample {
     /// The number; any bit pattern.
     pub(super) value: f64,
+    /// The number as the source wrote it.
+    pub(super) digits: String,
     /// Its time by the source's clock.
     pub(super) at: Timestamp,
     /// What the source warned of; then the number may be incomplete.
@@ -96,8 +98,9 @@ pub(super) fn instant(body: &[u8]) -> Result<Sample, Refusal> {
                     |_| malformed("the series is one of a range"),
                 ));
             };
-            let (Stamp(at), Number(value)) = value.ok_or_else(|| malformed("the series has no value"))?;
-            Ok(Sample { value, at, warning })
+            let (Stamp(at), Written(digits, value)) =
+                value.ok_or_else(|| malformed("the series has no value"))?;
+            Ok(Sample { value, digits, at, warning })
         }
         "scalar" => {
             let mut cells = result.kept.into_iter();
@@ -105,7 +108,7 @@ pub(super) fn instant(body: &[u8]) -> Result<Sample, Refusal> {
                 (Some(Cell::Number(seconds)), Some(Cell::Text(text)), None) => {
                     let at = instant_of(seconds).ok_or_else(|| malformed("the time of the value is none"))?;
                     let value = number(&text).ok_or_else(|| malformed("the value is no number"))?;
-                    Ok(Sample { value, at, warning })
+                    Ok(Sample { value, digits: text, at, warning })
                 }
                 _ => Err(malformed("a scalar is a time and a value")),
             }
@@ -251,7 +254,7 @@ struct Series {
     #[serde(rename = "metric")]
     #[expect(dead_code, reason = "an object must stand here; its labels are of no use")]
     metric: Labels,
-    value: Option<(Stamp, Number)>,
+    value: Option<(Stamp, Written)>,
     values: Option<Vec<(Stamp, Number)>>,
     histogram: Option<IgnoredAny>,
     histograms: Option<IgnoredAny>,
@@ -265,6 +268,9 @@ struct Stamp(Timestamp);
 
 /// A number in the text form of Prometheus.
 struct Number(f64);
+
+/// The same, with the text itself: money is read from that.
+struct Written(String, f64);
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Leading<T, N> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -326,6 +332,13 @@ impl<'de> Deserialize<'de> for Number {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        number(&text).map(|value| Self(text, value)).ok_or_else(|| D::Error::custom("no number"))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::OnceCell;
 
-use super::client::{Answer, Endpoint, InstantQuery, SourceClient};
+use super::client::{Answer, Endpoint, Exact, InstantQuery, SourceClient};
 use super::history::HistoryQuery;
 use super::settings::{SourceError, SourceSettings};
 use super::suspect::FallWatch;
@@ -44,20 +44,27 @@ type Known = Result<Arc<Source>, String>;
 struct Source {
     settings: SourceSettings,
     client: SourceClient,
-    answers: Mutex<Answers>,
+    answers: Mutex<Answers<Answer>>,
+    exact: Mutex<Answers<Exact>>,
     falls: Mutex<HashMap<Step, FallWatch>>,
     answered: Mutex<Option<Timestamp>>,
 }
 
 /// The answers of the last minute. A cell is filled by the first who asks; the others wait for it.
-#[derive(Debug, Default)]
-struct Answers {
+#[derive(Debug)]
+struct Answers<T> {
     newest: Timestamp,
-    cells: HashMap<InstantQuery, Arc<OnceCell<Answer>>>,
+    cells: HashMap<InstantQuery, Arc<OnceCell<T>>>,
 }
 
-impl Answers {
-    fn cell(&mut self, query: &InstantQuery) -> Arc<OnceCell<Answer>> {
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self { newest: Timestamp::default(), cells: HashMap::new() }
+    }
+}
+
+impl<T> Answers<T> {
+    fn cell(&mut self, query: &InstantQuery) -> Arc<OnceCell<T>> {
         if query.at > self.newest {
             self.newest = query.at;
             let oldest = query.at.minus(KEEP);
@@ -106,6 +113,7 @@ impl SourcePool {
                     settings,
                     client,
                     answers: Mutex::default(),
+                    exact: Mutex::default(),
                     falls: Mutex::default(),
                     answered: Mutex::default(),
                 };
@@ -155,6 +163,21 @@ impl SourcePool {
         let query = InstantQuery { promql: promql.clone(), at: at.floor_to(tick), max_age: *max_age };
         let cell = locked(&source.answers).cell(&query);
         cell.get_or_init(|| source.ask(&query, tick)).await.clone()
+    }
+
+    /// The number that `source` gives for `query`, digit by digit, at the latest multiple of `tick` that is not after
+    /// `query.at`. It is no demand: its falls say nothing of the source.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub async fn exact(&self, source: &str, query: &InstantQuery, tick: Step) -> Exact {
+        let Some(source) = self.source(source) else {
+            return Err(self.no_source(source).note.unwrap_or_default());
+        };
+        let InstantQuery { promql, at, max_age } = query;
+        let query = InstantQuery { promql: promql.clone(), at: at.floor_to(tick), max_age: *max_age };
+        let cell = locked(&source.exact).cell(&query);
+        cell.get_or_init(|| source.client.exact(&query)).await.clone()
     }
 
     /// The history of a query; see [`SourceClient::history`]. It is not kept.

@@ -120,6 +120,8 @@ pub struct TickActs<'a> {
     pub obstacles: Obstacles,
     /// The lead part of the status.
     pub lead: crate::api::LeadStatus,
+    /// The price part of the status, and what is remembered of it.
+    pub price: (crate::api::SpendStatus, Option<crate::policy::PriceMemory>),
     /// What is measured of the workload, for the memory.
     pub measured: crate::measure::Measured,
     /// The workload as it was read in the last round.
@@ -225,6 +227,7 @@ impl Acts for TickActs<'_> {
         memory.trust.clone_from(&self.trust);
         memory.measured.clone_from(&self.measured);
         objective::note(&mut memory.measured.kept, self.policy, &decision);
+        memory.price.clone_from(&self.price.1);
         if let Some((ctx, purse)) = &self.purse {
             ctx.budgets.take(purse, &decision, &memory);
         }
@@ -265,7 +268,7 @@ impl TickActs<'_> {
     fn allowance(&self, seen: &Seen, memory: &mut Memory) -> Option<Allowance> {
         let ((ctx, purse), rule) = (self.purse.as_ref()?, self.policy.spend.as_ref()?);
         let replicas = seen.target.asked.max(seen.break_glass.standing);
-        let stands = Stands { replicas, price: rule.price };
+        let stands = Stands { replicas, price: rule.price.reckoned() };
         let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
         let known = memory.has_decided().then_some(&*memory);
         let ledger =
@@ -324,6 +327,7 @@ impl TickActs<'_> {
         let mut claims = status::claims(self.policy, decision, &around);
         claims.push(objective::claim(self.policy, &memory.measured.kept));
         let mut new = status::of_decision(self.policy, decision, memory, old);
+        new.spend = new.spend.map(|spend| status::with_price(spend, &self.price.0));
         new.observed_generation = generation;
         new.conditions = conditions::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);

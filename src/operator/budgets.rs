@@ -223,12 +223,8 @@ fn seat_all(ctx: &Context, budget: &SpendBudget, book: &mut Book, now: Timestamp
         }
         let namespace = object.namespace().unwrap_or_default();
         let priority = api::priority(&budget.spec, &namespace, Some(object.labels()));
-        let price = object
-            .spec
-            .spend
-            .as_ref()
-            .and_then(|spend| PricePerReplicaHour::parse(&spend.price_per_replica_hour.as_ref()?.0).ok());
-        let (Some(priority), Some(price)) = (priority, price) else { continue };
+        let Some(priority) = priority else { continue };
+        let price = price_of(&object);
         let min = Replicas::new(object.spec.min_replicas);
         let told = object.status.as_ref().and_then(|status| status.replicas.as_ref());
         let asked = told.and_then(|told| told.asked).map_or(min, Replicas::new);
@@ -238,6 +234,14 @@ fn seat_all(ctx: &Context, budget: &SpendBudget, book: &mut Book, now: Timestamp
             ledger_of(&object, (&name, stretch), memory.as_ref(), (now, stands), recalled(budget, &key));
         book.note(&key, Claim { priority, price, min, asked, wish: asked }, ledger);
     }
+}
+
+/// What a replica costs as the spec states it, or as it was told last.
+fn price_of(object: &PredictiveAutoscaler) -> Option<PricePerReplicaHour> {
+    if let Some(stated) = object.spec.spend.as_ref()?.price_per_replica_hour.as_ref() {
+        return PricePerReplicaHour::parse(&stated.0).ok();
+    }
+    memory_of(object)?.price?.last.map(|(price, _)| price)
 }
 
 /// What the budget's status told of one member in its period, and when.

@@ -11,6 +11,7 @@ use super::budgets::Budgets;
 use crate::api::{DemandCalendar, MetricSource, PredictiveAutoscaler, SpendBudget};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
+use crate::policy::PriceBook;
 use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::events::EventSink;
 use crate::telemetry::metrics::Metrics;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub lease_name: String,
     /// Who this process is, unique among its replicas.
     pub identity: String,
+    /// What nodes cost, where the administrator says so.
+    pub price_book: Option<Arc<PriceBook>>,
 }
 
 /// What every part of the operator shares.

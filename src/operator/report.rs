@@ -72,8 +72,14 @@ pub fn pod_requests(workload: &Value, resource: &str) -> Option<f64> {
     Some(sum)
 }
 
+/// The forecast as the status shows it: of the first metric that has one, with the coverage of all.
+pub fn forecasts(signals: &[Signal], trust: &BTreeMap<String, TrustState>) -> Option<ForecastStatus> {
+    let first = signals.iter().find_map(|signal| forecast(signal, trust))?;
+    Some(ForecastStatus { coverage_p99: coverage_p99(signals), ..first })
+}
+
 /// One metric's forecast as the status shows it.
-pub fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option<ForecastStatus> {
+fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option<ForecastStatus> {
     let summary = signal.forecaster()?.summary();
     let next_peak = signal.outlook().and_then(|outlook| {
         let mut at = outlook.newest;
@@ -135,13 +141,17 @@ pub fn objective(
         median_replicas: Some(median.get()),
         replicas: Some(objective.get()),
         headroom: headroom.map(percent),
-        cost_per_hour: policy.spend.as_ref().map(|rule| rule.price.hourly(Replicas::new(above)).to_string()),
+        cost_per_hour: policy
+            .spend
+            .as_ref()
+            .and_then(|rule| rule.price.hourly(Replicas::new(above)))
+            .map(|cost| cost.to_string()),
         ..status
     }
 }
 
 /// The coverage of the .99 quantile of the metric that is furthest from it.
-pub fn coverage_p99(signals: &[Signal]) -> Option<String> {
+fn coverage_p99(signals: &[Signal]) -> Option<String> {
     let coverages = signals.iter().filter_map(Signal::forecaster).map(|one| one.summary().coverage_99.get());
     let furthest = coverages.max_by(|a, b| (a - 0.99).abs().total_cmp(&(b - 0.99).abs()))?;
     Some(format!("{furthest:.4}"))
@@ -255,7 +265,14 @@ pub fn numbers(
         hourly_cost: policy
             .spend
             .as_ref()
-            .and_then(|rule| rule.price.hourly(decision.desired).to_string().parse().ok()),
+            .and_then(|rule| rule.price.known())
+            .map(|price| price.hourly(decision.desired).as_f64()),
+        price: policy
+            .spend
+            .as_ref()
+            .and_then(|rule| rule.price.known())
+            .map(|price| price.hourly(Replicas::ONE).as_f64()),
+        price_known: policy.spend.as_ref().map(|rule| rule.price.known().is_some()),
         shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
         unserved: kept.map(|record| record.unserved),
         worst: kept.map(|record| record.worst.map_or(0.0, |(_, share)| share)),

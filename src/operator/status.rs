@@ -35,6 +35,8 @@ pub struct Surroundings {
     pub most: Option<(Most, Replicas, String)>,
     /// Why the budget that is named does not count, if so.
     pub budget: Option<(&'static str, String)>,
+    /// Whether the price is asked for, and may be unknown.
+    pub asks_price: bool,
     /// Whether the quotas of the namespace could not be read.
     pub quotas_unread: bool,
 }
@@ -94,9 +96,20 @@ fn capacity_blocked(decision: &Decision, around: &Surroundings) -> Claim {
     }
 }
 
-/// Whether the budget withholds growth, or would; `None` where none is named.
+/// Whether the budget, or a price that is not known, withholds growth, or would; `None` where no budget is named and
+/// the price is known.
 fn budget_limited(policy: &Policy, decision: &Decision, around: &Surroundings) -> Option<Claim> {
-    policy.spend.as_ref()?.budget.as_ref()?;
+    let rule = policy.spend.as_ref()?;
+    if rule.budget.is_none() {
+        let fact = decision.money()?;
+        let unknown = fact.limited().filter(|_| matches!(fact, spend::Fact::PriceUnknown { .. }));
+        let (limited, reason) = match unknown {
+            Some(unknown) => unknown,
+            None if around.asks_price && rule.max_per_hour.is_some() => (false, "PriceKnown"),
+            None => return None,
+        };
+        return Some(Claim::new("BudgetLimited", limited, reason, fact.to_string()));
+    }
     if let Some((reason, message)) = &around.budget {
         let message = format!("{message}; until then growth stops at what present demand needs");
         return Some(Claim::new("BudgetLimited", true, reason, message));
@@ -248,7 +261,7 @@ pub fn of_decision(
         lead: old.lead.clone(),
         forecast: old.forecast.clone(),
         spend: policy.spend.as_ref().map(|rule| SpendStatus {
-            hourly: Some(rule.price.hourly(decision.desired).to_string()),
+            hourly: rule.price.hourly(decision.desired).map(|cost| cost.to_string()),
             max_per_hour: rule.max_per_hour.map(|most| most.to_string()),
             currency: Some(rule.currency.clone()),
             withheld_replicas: Some(decision.withheld.get()),
@@ -270,13 +283,20 @@ pub fn of_decision(
     }
 }
 
+/// The spend part of the status with what is known of the price.
+pub fn with_price(spend: SpendStatus, priced: &SpendStatus) -> SpendStatus {
+    let SpendStatus { price, price_from, price_at, price_unknown_since, .. } = priced.clone();
+    SpendStatus { price, price_from, price_at, price_unknown_since, ..spend }
+}
+
 /// What the status says of the budget.
 fn of_budget(rule: &SpendRule, decision: &Decision, memory: &Memory) -> SpendStatus {
     let allowance = decision.money().and_then(spend::Fact::allowance);
-    let withheld = (rule.budget.is_some()).then(|| rule.price.hourly(decision.withheld).to_string());
+    let limited = rule.budget.is_some().then_some(decision.withheld);
+    let withheld = limited.and_then(|withheld| rule.price.hourly(withheld)).map(|cost| cost.to_string());
     SpendStatus {
         budget: rule.budget.clone(),
-        spent: memory.ledger.as_ref().map(|ledger| ledger.spent().to_string()),
+        spent: memory.ledger.as_ref().map(|ledger| ledger.spent(None).to_string()),
         theta: allowance.map(|allowance| allowance.theta.to_string()),
         ceiling: allowance.map(|allowance| allowance.ceiling.get()),
         withheld_per_hour: withheld,
@@ -330,8 +350,9 @@ fn shadow_status(policy: &Policy, memory: &Memory) -> Option<ShadowStatus> {
         unserved_share: Some(format!("{:.4}%", 100.0 * account.unserved_share())),
         replica_hours: Some(hours(account.replica_seconds)),
         standing_replica_hours: Some(hours(account.standing_seconds)),
-        cost: policy.spend.as_ref().map(|rule| {
-            format!("{} {}", rule.price.of_replica_seconds(account.replica_seconds), rule.currency)
+        cost: policy.spend.as_ref().and_then(|rule| {
+            let cost = rule.price.of_replica_seconds(account.replica_seconds)?;
+            Some(format!("{cost} {}", rule.currency))
         }),
         since: Some(to_jiff(account.since)),
         until: if shadow.is_some() { None } else { Some(to_jiff(account.at)) },

@@ -1,37 +1,39 @@
 //! One autoscaler: gather, tick, effect, every interval.
 
+mod invalid;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use kube::{Api, Resource as _};
+use kube::Api;
 use tokio::sync::watch;
 
-use super::acts::TickActs;
+use super::acts::{ReadError, TickActs};
 use super::actuate::ScaleTarget;
 use super::announced::Announced;
-use super::budgets::{self, Foresight};
+use super::budgets::{self, Foresight, Purse};
 use super::checkpoint;
-use super::conditions::{Claim, merge};
 use super::context::Context;
 use super::growth::{Growth, lead_status};
 use super::lease::Leadership;
+use super::pricing::{Asked, Pricing};
 use super::protocol::{Outcome, actuate};
 use super::recorder::Recorder;
 use super::report;
 use super::signal::{Known, Moment, Signal};
 use super::sources;
 use super::status::{self, Surroundings};
-use crate::api::{self, FieldError, PredictiveAutoscaler, PredictiveAutoscalerStatus};
+use crate::api::{
+    self, FieldError, MetricQuery, MetricSource, PredictiveAutoscaler, PredictiveAutoscalerStatus,
+};
 use crate::decide::{Decision, Reading};
 use crate::edge::client::write_deadline;
 use crate::engine::Memory;
 use crate::forecast::TrustState;
 use crate::journal::{Glance, Record};
 use crate::policy::{CapacityRule, Policy};
-use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::AutoscalerLabels;
-use crate::units::{CapacityPerReplica, Timestamp};
+use crate::units::{CapacityPerReplica, Span, Timestamp};
 
 /// What one autoscaler needs from tick to tick.
 pub struct Worker {
@@ -49,6 +51,7 @@ pub struct Worker {
     recorder: Recorder,
     growth: Growth,
     foresight: Foresight,
+    pricing: Pricing,
 }
 
 /// What follows from one generation of the spec and its source.
@@ -57,6 +60,8 @@ struct Plan {
     policy: Policy,
     target: ScaleTarget,
     signals: Vec<Signal>,
+    /// Where the price is asked for.
+    price: Option<Asked>,
 }
 
 impl Worker {
@@ -77,6 +82,7 @@ impl Worker {
             recorder: Recorder::default(),
             growth: Growth::default(),
             foresight: Foresight::default(),
+            pricing: Pricing::default(),
         }
     }
 
@@ -99,13 +105,18 @@ impl Worker {
     fn plan_for(&mut self, object: &PredictiveAutoscaler, now: Timestamp) -> Result<(), Vec<FieldError>> {
         let asked = api::metric_queries(&object.spec, &self.namespace);
         let sources: Vec<_> = asked.iter().map(|query| self.ctx.source(&query.source)).collect();
-        let versions = sources.iter().map(|source| source.as_deref().map(sources::version)).collect();
+        let price = api::price_query(&object.spec);
+        let price_source = price.as_ref().and_then(|(query, _)| self.ctx.source(&query.source));
+        let all = sources.iter().chain([&price_source]);
+        let versions = all.map(|source| source.as_deref().map(sources::version)).collect();
         let fingerprint = (object.metadata.generation.unwrap_or_default(), versions, self.announced.round);
         let windows = &self.announced.windows;
         if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
             return Ok(());
         }
         let policy = api::policy(&object.spec)?;
+        let price =
+            self.asked_price(object, (price, price_source.as_deref())).map_err(|error| vec![error])?;
         let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
         let mut signals = Vec::new();
         let key = format!("{}/{}", self.namespace, self.name);
@@ -138,8 +149,23 @@ impl Worker {
             namespace: self.namespace.clone(),
             name: reference.name.clone(),
         };
-        self.plan = Some(Plan { fingerprint, policy, target, signals });
+        self.plan = Some(Plan { fingerprint, policy, target, signals, price });
         Ok(())
+    }
+
+    /// Where the price is asked for.
+    fn asked_price(
+        &self,
+        object: &PredictiveAutoscaler,
+        (query, source): (Option<(MetricQuery, Span)>, Option<&MetricSource>),
+    ) -> Result<Option<Asked>, FieldError> {
+        let query = query.map(|(query, max_age)| {
+            let question = sources::question(query, source, &self.namespace, None);
+            question
+                .map(|question| (question, max_age))
+                .map_err(|error| FieldError::new("spec.spend.priceQuery.query", error.problem, error.remedy))
+        });
+        Asked::of(&object.spec, query.transpose()?, self.ctx.settings.price_book.as_deref())
     }
 
     async fn tick_plan(
@@ -152,6 +178,7 @@ impl Worker {
         let ctx = Arc::clone(&self.ctx);
         self.recall(object);
         self.know_requests(plan).await;
+        self.pricing.look(&ctx, (plan.price.as_ref(), &plan.target), &mut plan.policy, now).await;
         let Gathered { readings, notes } = self.gather(plan, now).await;
         self.growth.note_ages(&readings, now);
         let lead = self.lead(plan, object);
@@ -164,13 +191,11 @@ impl Worker {
             has_calendars: !object.spec.calendar_refs.is_empty(),
             calendar_problem: self.announced.problem.clone(),
             ignored: Vec::new(),
+            asks_price: plan.price.is_some(),
             ..Surroundings::default()
         };
         let signals = self.known(&plan.signals, readings, now);
-        let forecast =
-            plan.signals.iter().find_map(|signal| report::forecast(signal, &self.trust)).map(|one| {
-                crate::api::ForecastStatus { coverage_p99: report::coverage_p99(&plan.signals), ..one }
-            });
+        let forecast = report::forecasts(&plan.signals, &self.trust);
         let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
         let known = (object, &plan.policy, plan.signals.as_slice());
         let purse = Box::pin(budgets::purse(&ctx, known, (self.memory.is_none(), now))).await;
@@ -194,6 +219,7 @@ impl Worker {
             lead,
             purse: purse.map(|purse| (&*ctx, purse)),
             obstacles,
+            price: self.price(plan),
             measured: self.growth.measured.clone(),
             workload: None,
             recorder: &self.recorder,
@@ -209,14 +235,24 @@ impl Worker {
         if let Outcome::Acted { to, .. } = outcome {
             self.growth.note_write(now, to);
         }
-        if let Some(purse) = purse {
-            let landed = matches!(&outcome, Outcome::Acted { written, .. } if written.may_have_landed());
-            ctx.budgets.settle(&purse, landed);
-            self.foresight.look_ahead((&ctx, &purse), (&plan.policy, &plan.signals), (&self.trust, now));
-        }
+        self.settle(plan, (purse, &outcome), now);
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+    }
+
+    /// Gives back what was reserved and did not land, and tells the budget what is to come.
+    fn settle(
+        &mut self,
+        plan: &Plan,
+        (purse, outcome): (Option<Purse>, &Outcome<ReadError>),
+        now: Timestamp,
+    ) {
+        let Some(purse) = purse else { return };
+        let landed = matches!(outcome, Outcome::Acted { written, .. } if written.may_have_landed());
+        self.ctx.budgets.settle(&purse, landed);
+        let known = (&plan.policy, plan.signals.as_slice(), &*self.announced.windows);
+        self.foresight.look_ahead((&self.ctx, &purse), known, (&self.trust, now));
     }
 
     /// Each signal with its reading and what else is known of it.
@@ -250,10 +286,18 @@ impl Worker {
         if self.decided_before || !self.trust.is_empty() {
             return;
         }
-        if let Some(Memory { trust, measured, .. }) = status::memory_of(object) {
+        if let Some(Memory { trust, measured, price, .. }) = status::memory_of(object) {
             self.trust = trust;
             self.growth.measured = measured;
+            self.pricing.memory = price;
         }
+    }
+
+    /// What the status says of the price, and what is remembered of it.
+    fn price(&self, plan: &Plan) -> (api::SpendStatus, Option<crate::policy::PriceMemory>) {
+        let told =
+            plan.policy.spend.as_ref().map(|rule| self.pricing.status(plan.price.as_ref(), &rule.price));
+        (told.unwrap_or_default(), self.pricing.memory.clone())
     }
 
     /// The lead for this tick goes into the policy: as it is stated, or as it is measured.
@@ -312,7 +356,7 @@ impl Worker {
         plan: &Plan,
         object: &PredictiveAutoscaler,
         decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
-        outcome: &Outcome<super::acts::ReadError>,
+        outcome: &Outcome<ReadError>,
     ) {
         let ctx = Arc::clone(&self.ctx);
         ctx.metrics.wrote("target", outcome.label());
@@ -344,57 +388,6 @@ impl Worker {
 
     fn labels(&self) -> AutoscalerLabels {
         AutoscalerLabels { namespace: self.namespace.clone(), name: self.name.clone() }
-    }
-
-    /// `SpecValid=False` with every problem; the target is left alone.
-    async fn say_invalid(
-        &self,
-        object: &PredictiveAutoscaler,
-        errors: &[FieldError],
-        leadership: &watch::Receiver<Leadership>,
-        now: Timestamp,
-    ) {
-        if !leadership.borrow().may_write(tokio::time::Instant::now()) {
-            return;
-        }
-        let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let old = object.status.clone().unwrap_or_default();
-        let claims = [
-            Claim::new("Ready", false, "InvalidSpec", message.clone()),
-            Claim::new("SpecValid", false, "InvalidSpec", message.clone()),
-        ];
-        let generation = object.metadata.generation;
-        let conditions = merge(&old.conditions, &claims, now, generation);
-        let same = old.observed_generation == generation
-            && conditions.iter().all(|new| {
-                old.conditions.iter().any(|one| {
-                    one.type_ == new.type_ && one.message == new.message && one.status == new.status
-                })
-            });
-        if same {
-            return;
-        }
-        let mut changed = object.clone();
-        changed.metadata.managed_fields = None;
-        changed.status =
-            Some(PredictiveAutoscalerStatus { conditions, observed_generation: generation, ..old });
-        let api: Api<PredictiveAutoscaler> = Api::namespaced(self.ctx.client.clone(), &self.namespace);
-        let params = kube::api::PostParams::default();
-        let call = crate::edge::client::within(
-            Duration::from_secs(5),
-            api.replace_status(&self.name, &params, &changed),
-        );
-        if let Err(error) = call.await {
-            tracing::warn!(namespace = %self.namespace, name = %self.name, %error, "the status could not be written");
-        }
-        ObjectEvent {
-            regarding: object.object_ref(&()),
-            severity: Severity::Warning,
-            reason: "InvalidSpec",
-            action: "Check",
-            note: message,
-        }
-        .emit(&self.ctx.events);
     }
 
     /// Forgets the autoscaler in metrics and Events, when it is gone.

@@ -2,6 +2,7 @@
 
 use super::replay::Foreseen as Known;
 use super::scenario::Scenario;
+use crate::calendar::Window;
 use crate::decide::Decision;
 use crate::decide::spend::{self, Allowance, Book, Claim, Foreseen, Ledger, Stands, Taken};
 use crate::engine::Memory;
@@ -32,6 +33,8 @@ pub(super) struct Moment<'a> {
     pub(super) seen: usize,
     /// What is foreseen of each metric.
     pub(super) known: &'a [Known<'a>],
+    /// Announced events.
+    pub(super) events: &'a [Window],
 }
 
 impl Budgeted {
@@ -52,11 +55,12 @@ impl Budgeted {
     ) -> Option<Allowance> {
         let Moment { now, asked, .. } = moment;
         let SpendRule { price, .. } = policy.spend.as_ref()?;
-        let stands = Stands { replicas: asked, price: *price };
+        let price = price.reckoned();
+        let stands = Stands { replicas: asked, price };
         let begun = || Ledger::begin(&self.book.rule().name, (self.book.period(), now), stands);
         let ledger = memory.ledger.clone().unwrap_or_else(begun);
         let (min, wish) = (policy.bounds.min(), self.begun);
-        self.book.note(KEY, Claim { priority: 0, price: *price, min, asked, wish }, ledger);
+        self.book.note(KEY, Claim { priority: 0, price, min, asked, wish }, ledger);
         if self.looked.is_none_or(|at| now.since(at) >= LOOK_EVERY) {
             self.looked = Some(now);
             self.look_ahead((policy, scenario), moment);
@@ -72,7 +76,7 @@ impl Budgeted {
     }
 
     fn look_ahead(&mut self, (policy, scenario): (&Policy, &Scenario), moment: Moment<'_>) {
-        let Moment { now, seen, known, .. } = moment;
+        let Moment { now, seen, known, events, .. } = moment;
         let demand = |m: usize| -> Option<Demand> { scenario.demand.get(m)?.get(seen).copied() };
         let metrics: Vec<Foreseen<'_>> = scenario
             .capacities
@@ -88,7 +92,7 @@ impl Budgeted {
             })
             .collect();
         let end = self.book.rule().stretch(now).end;
-        if let Some(needs) = spend::needs(policy, (now, end), &metrics) {
+        if let Some(needs) = spend::needs(policy, (now, end), &metrics, events) {
             self.book.foresee(KEY, needs);
         }
     }

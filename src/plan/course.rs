@@ -87,7 +87,11 @@ impl Course {
             unserved_share: if demanded > 0.0 { unserved / demanded } else { 0.0 },
             time_short: if judged > 0 { as_float(short) / as_float(judged) } else { 0.0 },
             changes,
-            cost: scenario.policy.spend.as_ref().map(|spend| spend.price.of_replica_seconds(replica_seconds)),
+            cost: scenario
+                .policy
+                .spend
+                .as_ref()
+                .and_then(|spend| spend.price.of_replica_seconds(replica_seconds)),
             budget: self.of_budget(scenario),
         }
     }
@@ -105,8 +109,8 @@ impl Course {
                 _ => periods.push((rule.stretch(at), spent)),
             }
         }
-        let costs: Vec<Money> =
-            periods.iter().map(|(_, sum)| priced.price.of_replica_seconds(*sum)).collect();
+        let price = priced.price.reckoned()?;
+        let costs: Vec<Money> = periods.iter().map(|(_, sum)| price.of_replica_seconds(*sum)).collect();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Some(BudgetFigures {
             n_periods: count(costs.len()),

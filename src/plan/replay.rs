@@ -128,7 +128,7 @@ impl Replay {
         let growth = Growth::default();
         let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
         let metrics = &*metrics;
-        let (moment, memory) = (Moment { now, asked, seen, known }, &self.memory);
+        let (moment, memory) = (Moment { now, asked, seen, known, events }, &self.memory);
         let allowed =
             self.budget.as_mut().and_then(|budget| budget.allow((&self.policy, scenario), moment, memory));
         let budget = allowed.as_ref();

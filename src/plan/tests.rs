@@ -312,7 +312,8 @@ fn fixed_and_schedule_are_chosen_on_the_past_alone() {
 fn a_recorded_count_is_followed_and_a_price_makes_costs() {
     let mut policy = five_minutes();
     let price = PricePerReplicaHour::parse("0.10").unwrap();
-    policy.spend = Some(SpendRule { price, currency: "EUR".into(), max_per_hour: None, budget: None });
+    policy.spend =
+        Some(SpendRule { price: price.into(), currency: "EUR".into(), max_per_hour: None, budget: None });
     let x = shop(61, 2);
     let mut history = history(&x, policy.step, Some(10));
     history.recorded = vec![

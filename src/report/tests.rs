@@ -15,7 +15,8 @@ fn plan(check: impl FnOnce(&Report<'_>)) {
 
 fn plan_of(mut policy: Policy, check: impl FnOnce(&Report<'_>)) {
     let price = PricePerReplicaHour::parse("0.096").unwrap();
-    policy.spend = Some(SpendRule { price, currency: "EUR".into(), max_per_hour: None, budget: None });
+    policy.spend =
+        Some(SpendRule { price: price.into(), currency: "EUR".into(), max_per_hour: None, budget: None });
     let scenario =
         Scenario::new(HOSTILE, &policy, None, TICK, history(&shop(7, 5), policy.step, None)).unwrap();
     let outcome = run(&scenario);

@@ -15,6 +15,7 @@ use super::workload::{StartUp, Workloads};
 use crate::edge::clock::Clock;
 use crate::metrics::SourcePool;
 use crate::operator::{self, Outside, Settings};
+use crate::policy::PriceBook;
 use crate::telemetry::decisions::DecisionLog;
 use crate::units::{Span, Timestamp};
 
@@ -33,6 +34,8 @@ pub struct World {
     pub prometheus: Prometheus,
     /// Where the operators that are started from now on log their decisions; nowhere at first.
     pub decisions: DecisionLog,
+    /// The price book of the operators that are started from now on; none at first.
+    pub price_book: Option<PriceBook>,
     seed: u64,
     controllers: CancellationToken,
 }
@@ -54,7 +57,8 @@ impl World {
         let server = ApiServer::new(clock.clone(), seed);
         let prometheus = Prometheus::new(clock.clone());
         let (decisions, controllers) = (DecisionLog::off(), CancellationToken::new());
-        let world = Self { clock, server, prometheus, decisions, seed, controllers };
+        let price_book = None;
+        let world = Self { clock, server, prometheus, decisions, price_book, seed, controllers };
         world.add_namespace(OPERATOR_NAMESPACE)?;
         for i in 0..3 {
             world.server.create(&node(&format!("node-{i}")))?;
@@ -95,6 +99,7 @@ impl World {
             namespace: OPERATOR_NAMESPACE.to_owned(),
             lease_name: "foresail".to_owned(),
             identity: "foresail-0".to_owned(),
+            price_book: self.price_book.clone().map(Arc::new),
         };
         let outside = Outside {
             client: self.server.client_until(cut.clone()),

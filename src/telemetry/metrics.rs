@@ -74,6 +74,10 @@ pub struct Numbers {
     pub skill: Option<f64>,
     /// Price of the replicas asked for, per hour.
     pub hourly_cost: Option<f64>,
+    /// What a replica costs for an hour, while that is known.
+    pub price: Option<f64>,
+    /// Whether the price is known; `None` where none is wanted.
+    pub price_known: Option<bool>,
     /// Replicas of the shadow, in `DryRun`.
     pub shadow: Option<u32>,
     /// Share of demand above ready capacity over 28 days.
@@ -99,7 +103,7 @@ pub struct Metrics {
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
-const GAUGES: [(&str, &str); 13] = [
+const GAUGES: [(&str, &str); 15] = [
     ("asked_replicas", "Replicas asked for"),
     ("ready_replicas", "Replicas that serve"),
     ("desired_replicas", "Replicas wanted after all stages"),
@@ -110,6 +114,8 @@ const GAUGES: [(&str, &str); 13] = [
     ("forecast_trusted", "1 when the forecast is trusted"),
     ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
     ("hourly_cost", "Price per hour of the replicas asked for"),
+    ("replica_price", "Price of one replica for one hour, while it is known"),
+    ("replica_price_known", "1 while the price of a replica is known, 0 while it is not"),
     ("shadow_replicas", "Replicas of the shadow in DryRun"),
     ("unserved_ratio", "Share of demand above ready capacity over the last 28 days"),
     (
@@ -118,7 +124,7 @@ const GAUGES: [(&str, &str); 13] = [
     ),
 ];
 
-fn values_of(numbers: &Numbers) -> [Option<f64>; 13] {
+fn values_of(numbers: &Numbers) -> [Option<f64>; 15] {
     let Numbers {
         asked,
         ready,
@@ -130,6 +136,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 13] {
         trusted,
         skill,
         hourly_cost,
+        price,
+        price_known,
         shadow,
         unserved,
         worst,
@@ -145,6 +153,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 13] {
         Some(if trusted { 1.0 } else { 0.0 }),
         skill,
         hourly_cost,
+        price,
+        price_known.map(|known| if known { 1.0 } else { 0.0 }),
         shadow.map(f64::from),
         unserved,
         worst,

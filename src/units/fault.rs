@@ -56,6 +56,7 @@ mod planted {
         RoundsMoneyUp,
         RoundsRatesDown,
         NoCeiling,
+        UnknownIsFree,
         MoneyLowers,
         DryRunWrites,
         NoPause,

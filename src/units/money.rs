@@ -25,17 +25,22 @@ pub struct MoneyError {
     text: String,
 }
 
+fn refusal(text: &str) -> MoneyError {
+    MoneyError { text: text.chars().take(64).collect() }
+}
+
 fn parse_positive(text: &str, most: u32) -> Result<Decimal, MoneyError> {
+    plain_decimal(text, most).ok().filter(|value| *value > Decimal::ZERO).ok_or_else(|| refusal(text))
+}
+
+/// A plain decimal from zero to `most`: digits and a point, no sign, no exponent.
+pub(super) fn plain_decimal(text: &str, most: u32) -> Result<Decimal, MoneyError> {
     let plain = !text.is_empty()
         && text.len() <= 28
         && text.chars().all(|c| c.is_ascii_digit() || c == '.')
         && text.starts_with(|c: char| c.is_ascii_digit());
-    let refuse = || MoneyError { text: text.chars().take(64).collect() };
-    if !plain {
-        return Err(refuse());
-    }
-    let value = Decimal::from_str_exact(text).map_err(|_| refuse())?;
-    if value <= Decimal::ZERO || value > Decimal::from(most) { Err(refuse()) } else { Ok(value) }
+    let value = if plain { Decimal::from_str_exact(text).ok() } else { None };
+    value.filter(|value| *value <= Decimal::from(most)).ok_or_else(|| refusal(text))
 }
 
 impl Money {
@@ -130,6 +135,25 @@ impl PricePerReplicaHour {
     /// [`MoneyError`] as for [`Money::parse`], and for more than a million.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
         parse_positive(text, 1_000_000).map(Self)
+    }
+
+    /// The price that a source of metrics wrote, digit by digit, also with an exponent as `9.6e-02`.
+    ///
+    /// # Errors
+    /// [`MoneyError`] for anything that is not greater than zero and at most a million, or has more digits than a
+    /// decimal holds.
+    pub fn told(text: &str) -> Result<Self, MoneyError> {
+        let value = if text.contains(['e', 'E']) {
+            Decimal::from_scientific(text)
+        } else {
+            Decimal::from_str_exact(text)
+        };
+        value.ok().and_then(Self::exact).ok_or_else(|| refusal(text))
+    }
+
+    /// A price of exactly so much; `None` unless it is greater than zero and at most a million.
+    pub(super) fn exact(value: Decimal) -> Option<Self> {
+        (value > Decimal::ZERO && value <= Decimal::from(1_000_000)).then_some(Self(value))
     }
 
     /// How many times `other` it is, for weights; sums stay decimal.

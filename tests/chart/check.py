@@ -189,7 +189,7 @@ def tenant_problems(rendered):
 
 # --- pods -------------------------------------------------------------------------------------------------------------
 
-FLAGS = {"--restore-floors", "--interval", "--listen", "--lease-name", "--lease-namespace", "--identity", "--watch-namespaces", "--log-format"}
+FLAGS = {"--restore-floors", "--interval", "--listen", "--lease-name", "--lease-namespace", "--identity", "--watch-namespaces", "--log-format", "--price-book"}
 
 
 def pod_problems(rendered):
@@ -243,8 +243,12 @@ def secured_problems(pod, account):
             problems.append(f"{what} is {value!r}, expected {expected!r}")
 
     expect("serviceAccountName", pod["serviceAccountName"], account)
-    for field in ("hostNetwork", "hostPID", "hostIPC", "initContainers", "volumes", "ephemeralContainers"):
+    for field in ("hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"):
         expect(field, pod.get(field), None)
+    mounted = [(mount["mountPath"], mount.get("readOnly")) for c in pod["containers"] for mount in c.get("volumeMounts", [])]
+    book = "--price-book" in pod["containers"][0]["args"]
+    expect("volumes", [sorted(set(volume) - {"name"}) for volume in pod.get("volumes", [])], [["configMap"]] if book else [])
+    expect("mounts", mounted, [("/etc/foresail", True)] if book else [])
     security = pod.get("securityContext", {})
     expect("pod runAsNonRoot", security.get("runAsNonRoot"), True)
     expect("pod runAsUser", security.get("runAsUser"), 65532)
@@ -312,6 +316,11 @@ REFUSED = {
     "watch everything by a star": ["--set-json", 'watchNamespaces=["*"]'],
     "two namespaces in one": ["--set-json", 'watchNamespaces=["a,b"]'],
     "upper-case namespace": ["--set-json", 'watchNamespaces=["Shop"]'],
+    "a price as a number": ["--set", "priceBook.currency=EUR", "--set-json", 'priceBook.default={"cpuHour":0.03,"memoryGiBHour":"0"}'],
+    "a price book without prices": ["--set", "priceBook.currency=EUR"],
+    "prices without a currency": ["--set-json", 'priceBook.default={"cpuHour":"1","memoryGiBHour":"1"}'],
+    "half a rate": ["--set", "priceBook.currency=EUR", "--set-json", 'priceBook.default={"cpuHour":"1"}'],
+    "a rate without labels": ["--set-json", 'priceBook.rates=[{"nodeSelector":{},"cpuHour":"1","memoryGiBHour":"1"}]'],
     "unknown value": ["--set", "replica=3"],
     "unknown nested value": ["--set", "operator.interval=15s"],
     "misspelt enforce": ["--set-json", 'enforce.namespace=["shop"]'],
@@ -374,6 +383,24 @@ PLANTED = [
 ]
 
 
+def price_book_problems(rendered, expected):
+    """Where there is a price book, and only there, a ConfigMap holds it as the operator reads it, and its change is another pod."""
+    books = [o for o in rendered if o["kind"] == "ConfigMap"]
+    [pod] = [o["spec"]["template"] for o in rendered if o["kind"] == "Deployment"]
+    annotated = "checksum/price-book" in pod["metadata"]["annotations"]
+    if len(books) != int(expected) or annotated != expected:
+        return [f"{len(books)} price books, annotated: {annotated}"]
+    problems = []
+    for book in books:
+        [volume] = pod["spec"]["volumes"]
+        if volume["configMap"]["name"] != book["metadata"]["name"]:
+            problems.append("another ConfigMap is mounted than the price book")
+        [read] = documents(book["data"]["prices.yaml"])
+        if read["currency"] != "EUR" or read["rates"][0]["cpuHour"] != "0.0121" or read["default"]["memoryGiBHour"] != "0.0051":
+            problems.append(f"the price book is {read}")
+    return problems
+
+
 def all_problems(name, chart=CHART):
     """Every assertion on what the values file `name` renders."""
     rendered = objects(*values_file(name), chart=chart)
@@ -386,7 +413,7 @@ def all_problems(name, chart=CHART):
         "enforced": {"enforced": ["shop", "pay"]},
         "everything": {"enforced": ["shop"], "secrets": ["prometheus-token", "thanos-token"], "extra": [("argoproj.io", "rollouts")]},
     }[name]
-    problems += permission_problems(rendered, **arguments)
+    problems += permission_problems(rendered, **arguments) + price_book_problems(rendered, name == "everything")
     problems += crd_problems(rendered, documents((chart / "files" / "crds.yaml").read_text()))
     problems += namespaced_problems(rendered) if name == "namespaced" else tenant_problems(rendered)
     return problems + (unbound_problems(rendered) if name == "default" else [])
@@ -513,6 +540,7 @@ def examples_problems():
     kinds["PredictiveAutoscaler"] = set(
         "mode pause scaleTargetRef minReplicas maxReplicas calendarRefs sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback actuation".split()
     )
+    kinds["Deployment"] = {"replicas", "selector", "template"}
     files = sorted((ROOT / "examples").glob("*/*.yaml"))
     for path in files:
         for document in documents(path.read_text()):
@@ -537,7 +565,7 @@ def lint_problems(name):
 def refused_problems(arguments):
     code, _, err = render(*arguments)
     # Refused by the schema, by `fail` or by kubeVersion, and not for a slip of a template.
-    reasons = ("don't meet the specifications of the schema", "is not in watchNamespaces", "needs metrics.service.enabled", "incompatible with Kubernetes")
+    reasons = ("don't meet the specifications of the schema", "is not in watchNamespaces", "needs metrics.service.enabled", "needs priceBook.", "incompatible with Kubernetes")
     return ["accepted"] if code == 0 else [] if any(reason in err for reason in reasons) else [err]
 
 

@@ -191,7 +191,11 @@ async fn two_hundred_kills_never_leave_less_nor_break_a_cooldown_or_a_ceiling() 
     // Ticks fall at other instants than without a kill, and while nobody leads nothing is raised.
     let seen = INTERVAL.plus(LOOK).plus(Span::from_seconds(2));
     for (when, stood) in &path.0 {
-        let least = plain.between(when.minus(TAKEOVER).minus(seen), when.plus(seen)).map(|asked| asked[0]).min().unwrap_or(0);
+        let least = plain
+            .between(when.minus(TAKEOVER).minus(seen), when.plus(seen))
+            .map(|asked| asked[0])
+            .min()
+            .unwrap_or(0);
         let told = |path: &Path| -> Vec<(i64, u32)> {
             let near =
                 path.0.iter().filter(|(at, _)| at.since(*when).max(when.since(*at)) <= Span::from_minutes(4));

@@ -14,6 +14,7 @@ mod manifests;
 mod measured;
 mod parity;
 mod plan;
+mod prices;
 mod sandbox;
 mod saturated;
 

@@ -71,6 +71,7 @@ impl Library {
             namespace: namespace.to_owned(),
             lease_name: "foresail".to_owned(),
             identity: identity.to_owned(),
+            price_book: None,
         };
         let outside = Outside {
             client,
@@ -114,6 +115,7 @@ struct Stalled<S> {
 impl<S> Service<Request<Body>> for Stalled<S>
 where
     S: Service<Request<Body>, Error = BoxError>,
+    S::Response: 'static,
     S::Future: Send + 'static,
 {
     type Response = S::Response;

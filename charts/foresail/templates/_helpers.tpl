@@ -125,3 +125,16 @@ Part 2 of the permissions: what changing workloads takes. Granted only by a Role
   resources: [predictiveautoscalers/finalizers]
   verbs: [update]
 {{- end }}
+
+{{/* The price book as its file. */}}
+{{- define "foresail.priceBook" -}}
+currency: {{ .Values.priceBook.currency }}
+{{- with .Values.priceBook.rates }}
+rates:
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with .Values.priceBook.default }}
+default:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -58,6 +58,10 @@ use super::{
 #[x_kube(validation = Rule::new("has(self.sourceRef) || self.metrics.all(m, has(m.sourceRef))")
     .message("a metric names no source: set spec.sourceRef, or sourceRef of every metric")
     .field_path(".metrics"))]
+#[x_kube(validation = Rule::new(
+    "has(self.sourceRef) || !has(self.spend) || !has(self.spend.priceQuery) || has(self.spend.priceQuery.sourceRef)")
+    .message("the price query names no source: set spec.sourceRef, or sourceRef of the price query")
+    .field_path(".spend"))]
 pub struct PredictiveAutoscalerSpec {
     /// What may be done with a decision.
     /// DryRun (the default) records it and changes nothing;
@@ -125,10 +129,12 @@ pub struct PredictiveAutoscalerSpec {
 
     /// What a replica costs, and how much an hour may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("!has(self.maxPerHour) || has(self.pricePerReplicaHour)")
-        .message("maxPerHour needs a price: set pricePerReplicaHour, or remove maxPerHour"))]
-    #[x_kube(validation = Rule::new("!has(self.budgetRef) || has(self.pricePerReplicaHour)")
-        .message("budgetRef needs a price: set pricePerReplicaHour, or remove budgetRef"))]
+    #[x_kube(validation = Rule::new(
+        "!has(self.maxPerHour) || has(self.pricePerReplicaHour) || has(self.priceQuery) || has(self.priceBook)")
+        .message("maxPerHour needs a price: set pricePerReplicaHour, priceQuery or priceBook, or remove maxPerHour"))]
+    #[x_kube(validation = Rule::new(
+        "!has(self.budgetRef) || has(self.pricePerReplicaHour) || has(self.priceQuery) || has(self.priceBook)")
+        .message("budgetRef needs a price: set pricePerReplicaHour, priceQuery or priceBook, or remove budgetRef"))]
     pub spend: Option<Spend>,
 
     /// DemandCalendars of this namespace whose events are known beforehand; at most eight.

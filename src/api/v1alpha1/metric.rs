@@ -54,7 +54,7 @@ pub struct Metric {
 }
 
 /// Printable text with tabs and line breaks; nothing that turns the writing direction.
-const QUERY: &str =
+pub(super) const QUERY: &str =
     r"^[^\x{0}-\x{8}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{9f}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]*$";
 
 fn two_minutes() -> Duration<15, 3_600> {

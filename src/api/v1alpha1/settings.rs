@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::SourceRef;
 use super::autoscaler::DNS_NAME;
+use super::metric::QUERY;
 use super::text::{Amount, Duration, Level, Price, Ratio, UpToADay, UpToAnHour};
 
 /// How demand is forecast.
@@ -158,13 +160,25 @@ impl Default for SustainFor {
     }
 }
 
-/// What a replica costs, and how much an hour may cost.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+/// What a replica costs, and how much an hour may cost. The price comes from one of pricePerReplicaHour, priceQuery
+/// and priceBook; one that is not known is never taken for nothing.
+#[derive(kube::KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "[has(self.pricePerReplicaHour), has(self.priceQuery), has(self.priceBook)].filter(one, one).size() <= 1")
+    .message("has several prices: keep one of pricePerReplicaHour, priceQuery and priceBook"))]
 pub struct Spend {
     /// Price of one replica for one hour, as "0.096".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_per_replica_hour: Option<Price>,
+
+    /// The price of one replica for one hour is what a query gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_query: Option<PriceQuery>,
+
+    /// The price of one replica is that of what its pods request, by the price book of the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_book: Option<PriceBasis>,
 
     /// Three-letter code of the currency (ISO 4217), as EUR.
     #[serde(default = "dollars")]
@@ -179,6 +193,34 @@ pub struct Spend {
     /// The SpendBudget that the autoscaler draws on. It must be in the same currency, and take the autoscaler as a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_ref: Option<BudgetRef>,
+}
+
+/// A query for the price of one replica for one hour, in the currency of spend.
+#[derive(kube::KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceQuery {
+    /// PromQL whose result is one series or a scalar, greater than zero.
+    #[schemars(length(min = 1, max = 4096), regex(pattern = QUERY))]
+    pub query: String,
+
+    /// The MetricSource to ask; spec.sourceRef when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ref: Option<SourceRef>,
+
+    /// How long the last answer holds while there is no new one, as 1h; 1m to 24h. After that the price is unknown.
+    #[serde(default = "one_hour")]
+    pub max_age: Duration<60, 86_400>,
+}
+
+fn one_hour() -> Duration<60, 86_400> {
+    "1h".into()
+}
+
+/// What of a replica the price book prices.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceBasis {
+    /// The requests of its pods, on the nodes that they require.
+    PodRequests,
 }
 
 /// Reference to a SpendBudget.

@@ -368,6 +368,22 @@ pub struct SpendStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub hourly: Option<String>,
+    /// Price of one replica for one hour, as it is known or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub price: Option<String>,
+    /// Where the price comes from: the field of spend, and the rate of the price book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub price_from: Option<String>,
+    /// When the price was told last, where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub price_at: Option<jiff::Timestamp>,
+    /// Since when the price is not known; growth is withheld for it where money is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "instant")]
+    pub price_unknown_since: Option<jiff::Timestamp>,
     /// What an hour may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

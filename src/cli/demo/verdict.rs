@@ -153,7 +153,8 @@ fn bad_metric(script: &Script, played: &Played, policy: &Policy) -> Vec<Claim> {
 /// Whether a raise goes beyond what the limit pays for, though the demand that was read does not need it: the limit
 /// withholds growth, yields to present demand, and never lowers.
 fn is_too_dear(script: &Script, policy: &Policy, (before, after): (&Sample, &Sample)) -> bool {
-    let Some((most, price)) = policy.spend.as_ref().and_then(|rule| Some((rule.max_per_hour?, rule.price)))
+    let Some((most, price)) =
+        policy.spend.as_ref().and_then(|rule| Some((rule.max_per_hour?, rule.price.known()?)))
     else {
         return false;
     };

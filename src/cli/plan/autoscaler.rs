@@ -28,6 +28,8 @@ pub(super) struct Autoscaler {
     calendars: Vec<Calendar>,
     /// The budget that it names, where the files hold it.
     pub(super) budget: Option<BudgetRule>,
+    /// Manifests of other kinds: the target may be among them.
+    pub(super) others: Vec<Value>,
 }
 
 impl Autoscaler {
@@ -169,6 +171,7 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let mut found: Vec<PredictiveAutoscaler> = Vec::new();
     let mut calendars: Vec<DemandCalendar> = Vec::new();
     let mut budgets: Vec<SpendBudget> = Vec::new();
+    let mut others: Vec<Value> = Vec::new();
     for file in files {
         let name = file.display();
         let text =
@@ -188,7 +191,10 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
                     setting.apply(&mut value).map_err(anyhow::Error::msg)?;
                 }
             }
-            let errors = api::lint(&value).unwrap_or_default();
+            let Some(errors) = api::lint(&value) else {
+                others.push(value);
+                continue;
+            };
             problems.extend(
                 errors
                     .iter()
@@ -211,7 +217,7 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let Ok([object]) = <[PredictiveAutoscaler; 1]>::try_from(found) else {
         bail!("the files hold no PredictiveAutoscaler, or several: name files with exactly one");
     };
-    autoscaler(object, &calendars, &budgets)
+    Ok(Autoscaler { others, ..autoscaler(object, &calendars, &budgets)? })
 }
 
 fn autoscaler(
@@ -238,7 +244,7 @@ fn autoscaler(
         spend.budget = None;
     }
     let key = format!("{namespace}/{name}");
-    Ok(Autoscaler { key, namespace, object, policy, queries, calendars, budget })
+    Ok(Autoscaler { key, namespace, object, policy, queries, calendars, budget, others: Vec::new() })
 }
 
 /// The budget that the autoscaler names among those in the files.

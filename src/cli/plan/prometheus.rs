@@ -21,6 +21,19 @@ pub(super) struct Known {
     pub(super) recorded: Vec<(Timestamp, Replicas)>,
 }
 
+/// A source at `url` that asks for nothing more.
+pub(super) fn settings(url: &str) -> SourceSettings {
+    SourceSettings {
+        name: url.to_owned(),
+        url: url.to_owned(),
+        authorization: None,
+        ca_pem: None,
+        tenant_header: None,
+        timeout: TIMEOUT,
+        max_concurrent: 2,
+    }
+}
+
 /// Asks `url` for every metric of the autoscaler between two instants.
 ///
 /// # Errors
@@ -30,16 +43,7 @@ pub(super) fn read(
     url: &str,
     (from, to): (Timestamp, Timestamp),
 ) -> anyhow::Result<Known> {
-    let settings = SourceSettings {
-        name: url.to_owned(),
-        url: url.to_owned(),
-        authorization: None,
-        ca_pem: None,
-        tenant_header: None,
-        timeout: TIMEOUT,
-        max_concurrent: 2,
-    };
-    let client = SourceClient::new(settings)?;
+    let client = SourceClient::new(settings(url))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(ask(autoscaler, &client, (from, to)))
 }

@@ -58,7 +58,8 @@ impl Comparison {
         let decision = record.tick().decision;
         let (logged, derived) = (record.decision.desired, decision.desired);
         let spend = record.policy.spend.clone();
-        let priced = spend.as_ref().map(|rule| format!("{} {}", rule.price, rule.currency));
+        let priced =
+            spend.as_ref().and_then(|rule| Some(format!("{} {}", rule.price.reckoned()?, rule.currency)));
         let tally = self.tallies.entry((record.key(), priced.unwrap_or_default())).or_default();
         tally.price = spend;
         tally.decisions += 1;
@@ -157,7 +158,8 @@ impl Tally {
 
     fn cost(&self, replica_seconds: u64) -> Option<String> {
         let rule = self.price.as_ref()?;
-        Some(format!("{} {}", rule.price.of_replica_seconds(replica_seconds), rule.currency))
+        let cost = rule.price.of_replica_seconds(replica_seconds)?;
+        Some(format!("{cost} {}", rule.currency))
     }
 
     fn amount(&self, replica_seconds: u64) -> String {

@@ -151,11 +151,13 @@ fn money_withholds_an_event_and_says_so() {
     let mut policy = policy();
     let price = PricePerReplicaHour::parse("0.10").unwrap();
     let max_per_hour = Some(Money::parse("1.50").unwrap());
-    policy.spend = Some(SpendRule { price, currency: "EUR".to_owned(), max_per_hour, budget: None });
+    policy.spend =
+        Some(SpendRule { price: price.into(), currency: "EUR".to_owned(), max_per_hour, budget: None });
     let events = [window(0, 600, least("a", 20))];
     assert_eq!(unapplied(&policy, &events), ("WithheldByMaxPerHour", 15));
     let budget = Some("shop".to_owned());
-    policy.spend = Some(SpendRule { price, currency: "EUR".to_owned(), max_per_hour: None, budget });
+    policy.spend =
+        Some(SpendRule { price: price.into(), currency: "EUR".to_owned(), max_per_hour: None, budget });
     assert_eq!(
         unapplied(&policy, &events).0,
         "WithheldByBudget",

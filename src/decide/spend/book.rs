@@ -55,8 +55,8 @@ pub struct Allowance {
 pub struct Claim {
     /// Higher ones are served first.
     pub priority: u32,
-    /// What a replica costs.
-    pub price: PricePerReplicaHour,
+    /// What a replica costs, as it is known or was last. While it never was it counts as the dearest of the members'.
+    pub price: Option<PricePerReplicaHour>,
     /// `minReplicas`.
     pub min: Replicas,
     /// What stands.
@@ -89,6 +89,8 @@ impl Taken {
 #[derive(Clone, Debug)]
 struct Seat {
     claim: Claim,
+    /// The price that it is reckoned with; `None` only while no member has one.
+    price: Option<PricePerReplicaHour>,
     ledger: Ledger,
     needs: Option<Needs>,
     /// Whether it has decided anything since the book was opened.
@@ -145,7 +147,7 @@ impl Tally {
     const NONE: Self = Self { extra: Money::ZERO, over: Money::ZERO };
 
     fn of(seat: &Seat) -> Self {
-        let price = seat.claim.price;
+        let Some(price) = seat.price else { return Self::NONE };
         let over = u64::from(seat.ledger.over.get()).saturating_mul(seat.over_lasts);
         Self { extra: price.hourly(seat.extra()), over: price.of_replica_seconds(over) }
     }
@@ -210,10 +212,17 @@ impl Book {
 
     /// Takes up a member, or what is new of it.
     pub fn note(&mut self, key: &str, claim: Claim, ledger: Ledger) {
+        let price = claim.price.or(ledger.price).or_else(|| self.dearest());
+        let first = price.is_some() && self.seats.values().any(|seat| seat.price.is_none());
+        if first {
+            // The first price of all: whoever has none is reckoned with it at the next plan, which is due now.
+            self.plan = None;
+        }
         if self.seats.contains_key(key) {
             // What it wants is known from its last decision.
             self.change(key, |seat| {
                 seat.claim = Claim { wish: seat.claim.wish, ..claim };
+                seat.price = price;
                 seat.ledger = ledger;
             });
             return;
@@ -221,7 +230,7 @@ impl Book {
         let (reserved, needs, base, decided) = (None, None, None, false);
         let (theta, withheld) = (Theta::ONE, Replicas::ZERO);
         let over_lasts = self.stretch.length().seconds();
-        let seat = Seat { claim, ledger, needs, decided, reserved, theta, base, over_lasts, withheld };
+        let seat = Seat { claim, price, ledger, needs, decided, reserved, theta, base, over_lasts, withheld };
         self.tally = self.tally.plus(Tally::of(&seat));
         self.seats.insert(key.to_owned(), seat);
         self.changed = true;
@@ -242,7 +251,8 @@ impl Book {
             if let Some(seat) = self.seats.remove(&key) {
                 self.tally = self.tally.less(Tally::of(&seat));
                 let ledger = accounted(&seat, now, self.stretch);
-                self.gone = (self.gone.0.plus(ledger.spent()), self.gone.1.plus(ledger.overdrawn()));
+                let (spent, over) = (ledger.spent(seat.price), ledger.overdrawn(seat.price));
+                self.gone = (self.gone.0.plus(spent), self.gone.1.plus(over));
                 self.changed = true;
             }
         }
@@ -264,14 +274,17 @@ impl Book {
     pub fn allow(&mut self, key: &str, now: Timestamp) -> Option<Allowance> {
         let plan = self.planned(now);
         let seat = self.seats.get(key)?;
-        let price = seat.claim.price;
         let granted = self.tally.less(Tally::of(seat));
         let lasts = self.lasts(now, half_fade());
-        let extra = whole(plan.surplus.less(granted.extra.for_seconds(lasts)), price, lasts);
+        // Without any price nothing can be paid for beyond what stands.
+        let whole = |money: Money, seconds: u64| {
+            seat.price.map_or(Replicas::ZERO, |price| whole(money, price, seconds))
+        };
+        let extra = whole(plan.surplus.less(granted.extra.for_seconds(lasts)), lasts);
         let ceiling = Replicas::new(seat.base().get().saturating_add(extra.get()));
         let overdraft = self.rule.overdraft.filter(|overdraft| overdraft.unserved).map(|overdraft| {
             let left = overdraft.amount.less(plan.overdrawn).less(plan.deficit).less(granted.over);
-            let more = whole(left, price, seat.over_lasts);
+            let more = whole(left, seat.over_lasts);
             Replicas::new(ceiling.get().saturating_add(more.get()))
         });
         let Plan { remaining, feasible, .. } = plan;
@@ -334,24 +347,25 @@ impl Book {
             let part = self.part(seat, now);
             let spread = seat.needs.as_ref().map_or((500, 1500), |needs| needs.spread);
             for (sum, times) in projected.iter_mut().zip([spread.0, 1000, spread.1]) {
-                *sum = sum.plus(part.cost(seat.theta, times));
+                *sum = sum.plus(part.as_ref().map_or(Money::ZERO, |part| part.cost(seat.theta, times)));
             }
-            let Claim { priority, price, asked, .. } = seat.claim;
+            let Claim { priority, asked, .. } = seat.claim;
             members.push(MemberReport {
                 name: name.clone(),
                 priority,
-                spent: accounted(seat, now, self.stretch).spent(),
+                spent: accounted(seat, now, self.stretch).spent(seat.price),
                 theta: seat.theta,
                 asked,
                 ceiling: seat.base(),
                 withheld: seat.withheld,
-                withheld_hourly: price.hourly(seat.withheld),
+                withheld_hourly: seat.price.map_or(Money::ZERO, |price| price.hourly(seat.withheld)),
             });
         }
+        let n_unpriced = self.seats.values().filter(|seat| seat.claim.price.is_none()).count();
         members.sort_by(|a, b| (b.withheld, &a.name).cmp(&(a.withheld, &b.name)));
         let theta = self.seats.values().map(|seat| seat.theta).min().unwrap_or(Theta::ONE);
         let (period, remaining, feasible) = (self.stretch, self.remaining(now), plan.feasible);
-        BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible, members }
+        BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible, n_unpriced, members }
     }
 
     /// What was spent in the period, and the overdraft's part of it.
@@ -363,7 +377,7 @@ impl Book {
     fn of_members(&self, now: Timestamp) -> (Money, Money) {
         self.seats.values().fold((Money::ZERO, Money::ZERO), |(spent, over), seat| {
             let ledger = accounted(seat, now, self.stretch);
-            (spent.plus(ledger.spent()), over.plus(ledger.overdrawn()))
+            (spent.plus(ledger.spent(seat.price)), over.plus(ledger.overdrawn(seat.price)))
         })
     }
 
@@ -387,10 +401,15 @@ impl Book {
                 return plan;
             }
         }
+        let dearest = self.dearest();
+        for seat in self.seats.values_mut() {
+            seat.price = seat.claim.price.or(seat.ledger.price).or(dearest);
+        }
         let (spent, overdrawn) = self.spent(now);
         let own = spent.less(overdrawn);
         let remaining = self.rule.amount.less(own);
-        let parts: Vec<Part> = self.seats.values().map(|seat| self.part(seat, now)).collect();
+        // All members have a price to reckon with, or none has.
+        let parts: Vec<Part> = self.seats.values().filter_map(|seat| self.part(seat, now)).collect();
         let Shares { thetas, surplus, feasible, deficit } = share_out(remaining, &parts);
         let deficit = deficit.plus(own.less(self.rule.amount));
         // While anyone's needs are unknown nobody knows what is left over, and the first to ask would take it all.
@@ -411,8 +430,10 @@ impl Book {
         plan
     }
 
-    fn part(&self, seat: &Seat, now: Timestamp) -> Part {
-        let Claim { priority, price, min, wish, .. } = seat.claim;
+    /// What it needs, at its price; `None` while no member has one.
+    fn part(&self, seat: &Seat, now: Timestamp) -> Option<Part> {
+        let price = seat.price?;
+        let Claim { priority, min, wish, .. } = seat.claim;
         let over = seat.ledger.over.get();
         let stands = Replicas::new(seat.stands().get().saturating_sub(over));
         let ends = self.stretch.end;
@@ -421,7 +442,12 @@ impl Book {
             // Nothing is known of it: what it wants now, or has, it is taken to need to the end.
             None => Rest::level(wish.max(stands), ends.since(now).seconds()),
         };
-        Part { priority, price, min, stands, rest }
+        Some(Part { priority, price, min, stands, rest })
+    }
+
+    /// The highest price of the members.
+    fn dearest(&self) -> Option<PricePerReplicaHour> {
+        self.seats.values().filter_map(|seat| seat.claim.price.or(seat.ledger.price)).max()
     }
 
     /// How long something granted now must be paid for, in seconds.

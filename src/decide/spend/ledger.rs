@@ -27,8 +27,9 @@ pub struct Ledger {
     pub replicas: Replicas,
     /// How many of them the overdraft pays for.
     pub over: Replicas,
-    /// The price of the replica-seconds below.
-    pub price: PricePerReplicaHour,
+    /// The price of the replica-seconds below; `None` while no price was ever known: the first one that is holds for
+    /// them.
+    pub price: Option<PricePerReplicaHour>,
     /// Replica-seconds at that price.
     pub replica_seconds: u64,
     /// Those of them that the overdraft paid for.
@@ -67,10 +68,13 @@ impl Ledger {
             self.period = stretch.start;
             self.at = self.at.max(stretch.start).min(now);
         }
-        if price != self.price {
-            self.settled = self.spent();
-            self.settled_over = self.overdrawn();
-            (self.replica_seconds, self.over_seconds) = (0, 0);
+        // A price that is no longer known goes on to count as it was.
+        if price.is_some() && price != self.price {
+            if self.price.is_some() {
+                self.settled = self.spent(None);
+                self.settled_over = self.overdrawn(None);
+                (self.replica_seconds, self.over_seconds) = (0, 0);
+            }
             self.price = price;
         }
         let gap = now.since(self.at);
@@ -89,14 +93,20 @@ impl Ledger {
         self.over = Replicas::new(stands.get().saturating_sub(paid.max(own).get()));
     }
 
-    /// What was spent in the period, the overdraft's part included.
-    pub fn spent(&self) -> Money {
-        self.settled.plus(self.price.of_replica_seconds(self.replica_seconds))
+    /// What was spent in the period, the overdraft's part included. What no price is known of counts at `assumed`, and
+    /// not at all where nothing is assumed either.
+    pub fn spent(&self, assumed: Option<PricePerReplicaHour>) -> Money {
+        self.settled.plus(self.cost(self.replica_seconds, assumed))
     }
 
     /// The overdraft's part of it.
-    pub fn overdrawn(&self) -> Money {
-        self.settled_over.plus(self.price.of_replica_seconds(self.over_seconds))
+    pub fn overdrawn(&self, assumed: Option<PricePerReplicaHour>) -> Money {
+        self.settled_over.plus(self.cost(self.over_seconds, assumed))
+    }
+
+    fn cost(&self, replica_seconds: u64, assumed: Option<PricePerReplicaHour>) -> Money {
+        let price = self.price.or(assumed);
+        price.map_or(Money::ZERO, |price| price.of_replica_seconds(replica_seconds))
     }
 }
 
@@ -105,8 +115,8 @@ impl Ledger {
 pub struct Stands {
     /// Replicas asked for.
     pub replicas: Replicas,
-    /// The price.
-    pub price: PricePerReplicaHour,
+    /// The price, as it is known or was last.
+    pub price: Option<PricePerReplicaHour>,
 }
 
 fn plus(sum: u64, replicas: Replicas, seconds: u64) -> u64 {

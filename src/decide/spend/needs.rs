@@ -2,6 +2,7 @@
 //! what the same hours of the week were, with the headroom that the objective has now.
 
 use super::path::Needs;
+use crate::calendar::{self, Window};
 use crate::forecast::{Forecaster, QuantileForecast};
 use crate::policy::Policy;
 use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp, replicas_ceil, whole};
@@ -53,14 +54,20 @@ pub struct Foreseen<'a> {
     pub demand: Option<Demand>,
 }
 
-/// The needs from `now` to `end`; `None` when nothing is known of any metric.
-pub fn needs(policy: &Policy, (now, end): (Timestamp, Timestamp), metrics: &[Foreseen<'_>]) -> Option<Needs> {
-    let views: Vec<View<'_>> = metrics.iter().map(|seen| View::of(policy, seen, now)).collect();
+/// The needs from `now` to `end`, announced events among them; `None` when nothing is known of any metric.
+pub fn needs(
+    policy: &Policy,
+    (now, end): (Timestamp, Timestamp),
+    metrics: &[Foreseen<'_>],
+    events: &[Window],
+) -> Option<Needs> {
+    let views: Vec<View<'_>> = metrics.iter().map(|seen| View::of(policy, seen, events, now)).collect();
     if views.iter().all(|view| view.present.is_none() && view.seen.usual.is_none()) {
         return None;
     }
-    let most = |need: &dyn Fn(&View<'_>) -> Option<Replicas>| {
-        policy.bounds.clamp(views.iter().filter_map(need).max().unwrap_or(Replicas::ZERO))
+    let most = |at: Timestamp, need: &dyn Fn(&View<'_>) -> Option<Replicas>| {
+        let announced = calendar::least(events, at).unwrap_or(Replicas::ZERO);
+        policy.bounds.clamp(views.iter().filter_map(need).fold(announced, Replicas::max))
     };
     let mut ahead = Vec::new();
     let mut at = now;
@@ -69,15 +76,17 @@ pub fn needs(policy: &Policy, (now, end): (Timestamp, Timestamp), metrics: &[For
             break;
         }
         let until = at.plus(BLOCK);
-        ahead.push((most(&|view| view.near(policy, at, until).or_else(|| view.far(at))), seconds(BLOCK)));
+        let need = most(at, &|view| view.near(policy, at, until).or_else(|| view.far(at, until)));
+        ahead.push((need, seconds(BLOCK)));
         at = until;
     }
     while at < end {
         // To the full hour, so that a need is that of one hour of the week.
         let part = 3_600_000 - at.millis().rem_euclid(3_600_000);
         let span = Span::from_millis(u64::try_from(part).unwrap_or(3_600_000));
-        ahead.push((most(&|view| view.far(at)), seconds(span)));
-        at = at.plus(Span::from_seconds(u64::from(seconds(span))));
+        let until = at.plus(Span::from_seconds(u64::from(seconds(span))));
+        ahead.push((most(at, &|view| view.far(at, until)), seconds(span)));
+        at = until;
     }
     let spread = views
         .iter()
@@ -89,7 +98,8 @@ pub fn needs(policy: &Policy, (now, end): (Timestamp, Timestamp), metrics: &[For
 /// One metric, and what its forecast says of headroom and spread.
 struct View<'a> {
     seen: &'a Foreseen<'a>,
-    /// Demand now, or as the forecast has it.
+    events: &'a [Window],
+    /// Demand now, or as the forecast has it, without events.
     present: Option<Demand>,
     /// What is needed for a mean demand, as times the demand.
     headroom: f64,
@@ -97,7 +107,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(policy: &Policy, seen: &'a Foreseen<'a>, now: Timestamp) -> Self {
+    fn of(policy: &Policy, seen: &'a Foreseen<'a>, events: &'a [Window], now: Timestamp) -> Self {
         let reactive = 1.0 / policy.reactive.average_utilization.get().max(0.01);
         let trusted = seen.outlook.filter(|(_, trusted)| *trusted).map(|(outlook, _)| outlook);
         let mut sums = [0.0_f64; 4];
@@ -121,8 +131,9 @@ impl<'a> View<'a> {
         };
         let headroom = if known { (enough / middle).clamp(1.0, HEADROOM_MAX) } else { reactive };
         let median = |(outlook, _): (&QuantileForecast, bool)| outlook.at(now).map(|one| one.at(0.5));
-        let present = seen.demand.or_else(|| seen.outlook.and_then(median));
-        Self { seen, present, headroom, spread }
+        let ordinary = |demand: Demand| Demand::new(demand.get() / calendar::factor(events, now));
+        let present = seen.demand.and_then(ordinary).or_else(|| seen.outlook.and_then(median));
+        Self { seen, events, present, headroom, spread }
     }
 
     /// The most that a trusted forecast needs from `at` until `until`; `None` where it does not reach.
@@ -132,17 +143,20 @@ impl<'a> View<'a> {
         let mut step = at;
         while step < until {
             let quantiles = outlook.at(step)?;
-            let enough = quantiles.capacity_for(policy.objective, self.seen.level);
+            let enough = quantiles.capacity_for(policy.objective, self.seen.level)
+                * calendar::factor(self.events, step);
             most = most.max(Some(replicas_ceil(enough / self.seen.capacity.get())));
             step = step.plus(outlook.step.span());
         }
         most
     }
 
-    /// What the same hour of the week needs, or else demand as it is now.
-    fn far(&self, at: Timestamp) -> Option<Replicas> {
+    /// What the same hour of the week needs, or else demand as it is now, as many times as is announced on average.
+    fn far(&self, at: Timestamp, until: Timestamp) -> Option<Replicas> {
         let demand = self.seen.usual.and_then(|usual| usual.at(at)).or(self.present)?;
-        Some(replicas_ceil(demand.get() * self.headroom / self.seen.capacity.get()))
+        let part = |k: u64| at.plus(Span::from_millis(until.since(at).millis() * (2 * k + 1) / 8));
+        let times = (0..4).map(|k| calendar::factor(self.events, part(k))).sum::<f64>() / 4.0;
+        Some(replicas_ceil(demand.get() * times * self.headroom / self.seen.capacity.get()))
     }
 }
 

@@ -42,6 +42,8 @@ pub struct BudgetReport {
     pub theta: Theta,
     /// Whether the minima are paid for.
     pub feasible: bool,
+    /// Members whose price was never known; they count as the dearest of the others.
+    pub n_unpriced: usize,
     /// The members, those with most withheld first.
     pub members: Vec<MemberReport>,
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::calendar::{Period, Stretch};
+use crate::calendar::{Effect, Period, Stretch, Window};
 use crate::decide::tests::policy as any_policy;
-use crate::policy::{BudgetRule, OnExceed, Overdraft};
-use crate::units::{ReplicaBounds, Span, Timestamp};
+use crate::policy::{BudgetRule, OnExceed, Overdraft, Price, Unpriced};
+use crate::units::{CapacityPerReplica, Demand, ReplicaBounds, Span, Timestamp};
 
 /// Monday, 2026-11-23T00:00:00Z.
 const MONDAY: Timestamp = Timestamp::from_seconds(1_795_392_000);
@@ -43,7 +43,7 @@ fn policy_of(member: &Member) -> Policy {
     let mut policy = any_policy();
     policy.bounds = ReplicaBounds::new(n(member.min), n(10_000)).unwrap();
     policy.spend = Some(SpendRule {
-        price: price(member.cents),
+        price: price(member.cents).into(),
         currency: "EUR".into(),
         max_per_hour: None,
         budget: Some("shop".into()),
@@ -137,7 +137,7 @@ impl Day {
     /// Takes a member up, with what is foreseen of it when it is new.
     fn seat(&self, book: &mut Book, i: usize, asked: Replicas, ledger: &Ledger) {
         let (member, key) = (&self.members[i], i.to_string());
-        let (priority, price, min) = (member.priority, price(member.cents), n(member.min));
+        let (priority, price, min) = (member.priority, Some(price(member.cents)), n(member.min));
         let first = !book.seats(&key);
         book.note(&key, Claim { priority, price, min, asked, wish: asked }, ledger.clone());
         if first {
@@ -147,7 +147,7 @@ impl Day {
     }
 
     fn ledgers(&self, stretch: Stretch) -> Vec<Ledger> {
-        let stands = |one: &Member| Stands { replicas: n(one.min), price: price(one.cents) };
+        let stands = |one: &Member| Stands { replicas: n(one.min), price: Some(price(one.cents)) };
         self.members.iter().map(|one| Ledger::begin("shop", (stretch, MONDAY), stands(one))).collect()
     }
 
@@ -174,7 +174,7 @@ impl Day {
             turns.sort_by_key(|i| self.order[(tick * 7 + i * 13) % self.order.len()]);
             for i in turns {
                 let (member, key) = (&self.members[i], i.to_string());
-                let stands = Stands { replicas: asked[i], price: price(member.cents) };
+                let stands = Stands { replicas: asked[i], price: Some(price(member.cents)) };
                 ledgers[i].account(now, stretch, stands);
                 ledgers[i].account(now, stretch, stands);
                 self.seat(&mut book, i, asked[i], &ledgers[i]);
@@ -209,11 +209,11 @@ impl Day {
             (spent, most) = (spent.plus(stood), most.max(stood));
         }
         for (i, ledger) in ledgers.iter_mut().enumerate() {
-            let stands = Stands { replicas: asked[i], price: price(self.members[i].cents) };
+            let stands = Stands { replicas: asked[i], price: Some(price(self.members[i].cents)) };
             ledger.account(stretch.end, stretch, stands);
         }
         let accounted = ledgers.iter().fold((Money::ZERO, Money::ZERO), |(all, over), ledger| {
-            (all.plus(ledger.spent()), over.plus(ledger.overdrawn()))
+            (all.plus(ledger.spent(None)), over.plus(ledger.overdrawn(None)))
         });
         let overdraft = rule.overdraft.map_or(Money::ZERO, |overdraft| overdraft.amount);
         Came { amount, overdraft, spent, accounted, interval: most, late, kept, withheld }
@@ -342,24 +342,24 @@ fn i45_a_ledger_is_idempotent_and_no_step_of_the_clock_refills_it() {
         let start = MONDAY.plus(Span::from_hours(24 * day));
         Stretch { start, end: start.plus(Span::from_hours(24)) }
     };
-    let stands = Stands { replicas: n(4), price: price(50) };
+    let stands = Stands { replicas: n(4), price: Some(price(50)) };
     let mut ledger = Ledger::begin("shop", (stretch(0), MONDAY), stands);
     let noon = MONDAY.plus(Span::from_hours(12));
     ledger.account(noon, stretch(0), stands);
-    assert_eq!(ledger.spent(), money("24"));
+    assert_eq!(ledger.spent(None), money("24"));
     ledger.account(noon, stretch(0), stands);
     ledger.account(MONDAY, stretch(0), stands);
-    assert_eq!(ledger.spent(), money("24"), "twice, and from a clock that went back");
+    assert_eq!(ledger.spent(None), money("24"), "twice, and from a clock that went back");
     // Another price counts from then on.
-    ledger.account(noon.plus(Span::from_hours(1)), stretch(0), Stands { price: price(100), ..stands });
-    assert_eq!(ledger.spent(), money("28"));
+    ledger.account(noon.plus(Span::from_hours(1)), stretch(0), Stands { price: Some(price(100)), ..stands });
+    assert_eq!(ledger.spent(None), money("28"));
     // A new day begins at its start, whenever it is first seen.
-    let dear = Stands { price: price(100), ..stands };
+    let dear = Stands { price: Some(price(100)), ..stands };
     ledger.account(MONDAY.plus(Span::from_hours(25)), stretch(1), dear);
-    assert_eq!(ledger.spent(), money("4"));
+    assert_eq!(ledger.spent(None), money("4"));
     ledger.account(MONDAY.plus(Span::from_hours(23)), stretch(0), dear);
     assert_eq!(
-        (ledger.period, ledger.spent()),
+        (ledger.period, ledger.spent(None)),
         (stretch(1).start, money("4")),
         "yesterday is not opened anew"
     );
@@ -368,10 +368,10 @@ fn i45_a_ledger_is_idempotent_and_no_step_of_the_clock_refills_it() {
 #[test]
 fn what_a_member_spent_that_left_stays_spent() {
     let mut book = Book::open(rule(money("100"), None), MONDAY);
-    let stands = Stands { replicas: n(10), price: price(100) };
+    let stands = Stands { replicas: n(10), price: Some(price(100)) };
     let stretch = book.period();
     for key in ["a", "b"] {
-        let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(10), wish: n(10) };
+        let claim = Claim { priority: 0, price: Some(price(100)), min: n(1), asked: n(10), wish: n(10) };
         book.note(key, claim, Ledger::begin("shop", (stretch, MONDAY), stands));
     }
     let later = MONDAY.plus(Span::from_hours(2));
@@ -379,7 +379,7 @@ fn what_a_member_spent_that_left_stays_spent() {
     book.keep_only(later, |key| key == "a");
     assert_eq!(book.spent(later).0, money("40"));
     let mut anew = Book::open(rule(money("100"), None), later);
-    let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(10), wish: n(10) };
+    let claim = Claim { priority: 0, price: Some(price(100)), min: n(1), asked: n(10), wish: n(10) };
     anew.note("a", claim, Ledger::begin("shop", (stretch, MONDAY), stands));
     anew.recover(later, stretch.start, (money("40"), Money::ZERO));
     assert_eq!(anew.spent(later).0, money("40"), "as the status told it");
@@ -391,8 +391,8 @@ fn growth_that_was_not_foreseen_is_paid_from_the_surplus_once() {
     let mut book = Book::open(rule(money("60"), None), MONDAY);
     let stretch = book.period();
     for key in ["a", "b"] {
-        let stands = Stands { replicas: n(1), price: price(100) };
-        let claim = Claim { priority: 0, price: price(100), min: n(1), asked: n(1), wish: n(1) };
+        let stands = Stands { replicas: n(1), price: Some(price(100)) };
+        let claim = Claim { priority: 0, price: Some(price(100)), min: n(1), asked: n(1), wish: n(1) };
         book.note(key, claim, Ledger::begin("shop", (stretch, MONDAY), stands));
         book.foresee(key, Needs { from: MONDAY, ahead: vec![(n(1), 86_400)], spread: (1000, 1000) });
     }
@@ -402,10 +402,179 @@ fn growth_that_was_not_foreseen_is_paid_from_the_surplus_once() {
         to,
         wish: n(1),
         withheld: n(0),
-        ledger: Ledger::begin("shop", (stretch, MONDAY), Stands { replicas: n(1), price: price(100) }),
+        ledger: Ledger::begin("shop", (stretch, MONDAY), Stands { replicas: n(1), price: Some(price(100)) }),
     };
     book.reserve("a", taken(Some(n(2))));
     assert_eq!(book.allow("b", MONDAY).unwrap().ceiling, n(1), "it is reserved");
     book.settle("a", false);
     assert_eq!(book.allow("b", MONDAY).unwrap().ceiling, n(2), "and free again, as nothing was written");
+}
+
+/// What a policy of budget `shop` that holds growth is given where the price is not known.
+fn unknown(last: Option<u32>, max_per_hour: Option<&str>, budget: bool) -> Policy {
+    let mut policy = any_policy();
+    policy.bounds = ReplicaBounds::new(n(2), n(10_000)).unwrap();
+    let unpriced = Unpriced { last: last.map(price), since: Some(MONDAY), because: "nobody answers".into() };
+    policy.spend = Some(SpendRule {
+        price: Price::Unknown(unpriced),
+        currency: "EUR".into(),
+        max_per_hour: max_per_hour.map(money),
+        budget: budget.then(|| "shop".into()),
+    });
+    policy
+}
+
+fn allowance(holds: bool, ceiling: u32, overdraft: Option<u32>) -> Allowance {
+    Allowance {
+        budget: "shop".into(),
+        currency: "EUR".into(),
+        period: Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) },
+        holds,
+        theta: Theta::ONE,
+        ceiling: n(ceiling),
+        overdraft: overdraft.map(n),
+        remaining: money("100"),
+        feasible: true,
+    }
+}
+
+proptest! {
+    /// Losing the price buys nothing: never more than at the last price, never more than what stands, the minimum and
+    /// present demand need; and it takes nothing away.
+    #[test]
+    fn i47_losing_the_price_buys_nothing_and_lowers_nothing(
+        asked in 1_u32..200, proposal in 0_u32..400, need in 0_u32..300, ceiling in 0_u32..300,
+        overdraft in prop::option::of(0_u32..400), holds in any::<bool>(), last in prop::option::of(1_u32..500),
+        limit in prop::option::of(1_u32..300), named in any::<bool>(), takes in any::<bool>(),
+    ) {
+        let most = limit.map(|cents| format!("{}.{:02}", cents / 100, cents % 100));
+        let policy = unknown(last, most.as_deref(), named);
+        let allowed = (named && takes).then(|| allowance(holds, ceiling, overdraft));
+        let counts = (n(asked), n(proposal), n(need));
+        let (given, fact) = apply(&policy, counts, allowed.as_ref());
+        prop_assert!(given <= n(proposal));
+        prop_assert!(given >= n(proposal.min(asked)), "{fact}");
+        let held = limit.is_some() || (named && (holds || !takes));
+        if held {
+            prop_assert!(given <= n(asked.max(need).max(2)), "{fact}");
+        } else {
+            prop_assert_eq!(given, n(proposal));
+        }
+        if let Some(cents) = last {
+            let mut known = policy.clone();
+            known.spend = known.spend.map(|rule| SpendRule { price: price(cents).into(), ..rule });
+            let (bought, _) = apply(&known, counts, allowed.as_ref());
+            prop_assert!(given <= bought, "{given} without the price, {bought} with it");
+        } else if held {
+            // It is what a limit that pays for nothing leaves.
+            prop_assert_eq!(given, n(proposal.min(asked.max(need).max(2))));
+        }
+        let told = fact.limited().map(|(limited, reason)| (limited, reason.to_owned()));
+        let limits = limit.is_some() || named;
+        prop_assert_eq!(told, limits.then(|| (true, "PriceUnknown".to_owned())));
+        let sentence = fact.to_string();
+        prop_assert!(sentence.contains("price unknown since 2026-11-23T00:00:00Z because nobody answers"), "{}", sentence);
+    }
+
+    /// Time without a price is paid for at the first price that is known, also over several gaps and twice accounted.
+    #[test]
+    fn i47_time_without_a_price_is_paid_for_when_there_is_one(
+        spans in prop::collection::vec((1_u64..3600, 0_u32..50, prop::option::of(1_u32..500)), 1..20),
+    ) {
+        let stretch = Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) };
+        let mut ledger = Ledger::begin("shop", (stretch, MONDAY), Stands { replicas: n(0), price: None });
+        let mut now = MONDAY;
+        let (mut owed, mut reckoned, mut due) = (Money::ZERO, None, 0_u64);
+        for (seconds, replicas, cents) in spans {
+            // A price that was lost goes on to count.
+            if let Some(cents) = cents {
+                let next = Some(price(cents));
+                if let Some(before) = reckoned.filter(|_| reckoned != next) {
+                    owed = owed.plus(PricePerReplicaHour::of_replica_seconds(before, due));
+                    due = 0;
+                }
+                reckoned = next;
+            }
+            for part in 0..seconds.div_ceil(60) {
+                let step = (seconds - part * 60).min(60);
+                now = now.plus(Span::from_seconds(step));
+                due += u64::from(replicas) * step;
+                let stands = Stands { replicas: n(replicas), price: cents.map(price) };
+                ledger.account(now, stretch, stands);
+                ledger.account(now, stretch, stands);
+            }
+            let so_far = owed.plus(reckoned.map_or(Money::ZERO, |price| price.of_replica_seconds(due)));
+            prop_assert_eq!(ledger.spent(None), so_far);
+            if reckoned.is_none() {
+                prop_assert_eq!(ledger.spent(Some(price(100))), price(100).of_replica_seconds(due));
+            }
+        }
+    }
+}
+
+#[test]
+fn i47_a_member_whose_price_was_never_known_counts_as_the_dearest() {
+    let mut book = Book::open(rule(money("100"), None), MONDAY);
+    let stretch = book.period();
+    let seat = |book: &mut Book, key: &str, price: Option<PricePerReplicaHour>| {
+        let stands = Stands { replicas: n(1), price };
+        let claim = Claim { priority: 0, price, min: n(1), asked: n(1), wish: n(1) };
+        book.note(key, claim, Ledger::begin("shop", (stretch, MONDAY), stands));
+        book.foresee(key, Needs { from: MONDAY, ahead: vec![(n(1), 86_400)], spread: (1000, 1000) });
+    };
+    seat(&mut book, "unknown", None);
+    // While nobody has a price nobody is paid anything.
+    assert_eq!(book.allow("unknown", MONDAY).unwrap().ceiling, n(1));
+    assert_eq!((book.report(MONDAY).n_unpriced, book.report(MONDAY).projected[1]), (1, Money::ZERO));
+    seat(&mut book, "cheap", Some(price(50)));
+    seat(&mut book, "dear", Some(price(100)));
+    let later = MONDAY.plus(Span::from_hours(2));
+    let report = book.report(later);
+    assert_eq!(report.spent, money("5"), "two hours at 0.50, 1.00 and as much");
+    assert_eq!(report.projected[1], money("60"));
+    assert_eq!(report.n_unpriced, 1);
+    // Now that it is known, what it used is paid for at that.
+    let mut ledger = Ledger::begin("shop", (stretch, MONDAY), Stands { replicas: n(1), price: None });
+    let known = Stands { replicas: n(1), price: Some(price(25)) };
+    ledger.account(later, stretch, known);
+    let claim = Claim { priority: 0, price: Some(price(25)), min: n(1), asked: n(1), wish: n(1) };
+    book.note("unknown", claim, ledger);
+    assert_eq!(book.spent(later).0, money("3.5"));
+    assert_eq!(book.report(later).n_unpriced, 0);
+}
+
+/// What is needed, hour by hour, where three times ten replicas are announced for the third hour, and eight at least
+/// for the fifth.
+#[test]
+fn an_announced_event_is_part_of_what_is_needed_until_the_end_of_the_period() {
+    let policy = any_policy();
+    let start = Timestamp::from_seconds(1_795_737_600);
+    let hour = |n: u64| start.plus(Span::from_hours(n));
+    let window = |(from, to): (u64, u64), multiplier, least| Window {
+        start: hour(from),
+        end: hour(to),
+        effect: Effect {
+            name: "retail/sale".to_owned(),
+            multiplier,
+            ramp_up: Span::ZERO,
+            decay: Span::ZERO,
+            ready_before: Span::ZERO,
+            min_replicas: least,
+            max_replicas: None,
+            exclude_from_learning: true,
+        },
+    };
+    let capacity = CapacityPerReplica::new(100.0).unwrap();
+    let demand = Demand::new(280.0);
+    let seen = Foreseen { capacity, outlook: None, level: None, usual: None, demand };
+    let events = [window((2, 3), 3.0, None), window((4, 5), 1.0, Some(Replicas::new(8)))];
+    let needs = needs(&policy, (start, hour(8)), &[seen], &events).unwrap();
+    let each: Vec<u32> = (0..7).map(|n| needs.soon(hour(n), Span::from_minutes(59)).get()).collect();
+    assert_eq!(each, [4, 4, 12, 4, 8, 4, 4], "at 70 % of 100");
+    // During the event demand has it in it already.
+    let within = Foreseen { demand: Demand::new(840.0), ..seen };
+    let events = [window((0, 3), 3.0, None)];
+    let needs = super::needs(&policy, (start, hour(8)), &[within], &events).unwrap();
+    let each: Vec<u32> = (0..5).map(|n| needs.soon(hour(n), Span::from_minutes(59)).get()).collect();
+    assert_eq!(each, [12, 12, 12, 4, 4]);
 }

@@ -31,7 +31,7 @@ fn each_limit_that_binds_alone_is_named_with_what_it_held_back() {
     assert_eq!(found(&slow, 10, 1400.0, &Memory::default()), [(Relaxed::Rate, 20)]);
     let mut poor = policy();
     poor.spend = Some(SpendRule {
-        price: PricePerReplicaHour::parse("1").unwrap(),
+        price: PricePerReplicaHour::parse("1").unwrap().into(),
         currency: "EUR".into(),
         max_per_hour: Money::parse("16").ok(),
         budget: None,

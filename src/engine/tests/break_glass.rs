@@ -101,7 +101,7 @@ fn limits_of_the_spec_outrank_a_boost_and_say_so() {
     assert_eq!(above.summary(), "90 -> 100: maxReplicas is 100, 180 were wanted");
     let mut priced = policy();
     priced.spend = Some(SpendRule {
-        price: PricePerReplicaHour::parse("0.10").unwrap(),
+        price: PricePerReplicaHour::parse("0.10").unwrap().into(),
         currency: "EUR".into(),
         max_per_hour: Money::parse("1.50").ok(),
         budget: None,
@@ -297,8 +297,9 @@ proptest! {
         prop_assert!(with.desired <= without.desired);
         prop_assert!(with.desired >= without.desired.min(replicas(asked)));
         if let Some(SpendRule { price, max_per_hour: Some(most), .. }) = &policy.spend {
+            let paid = price.known().map_or(Replicas::ZERO, |price| most.replicas_at(price));
             let allowed =
-                most.replicas_at(*price).max(replicas(asked)).max(policy.bounds.min()).max(with.present_need);
+                paid.max(replicas(asked)).max(policy.bounds.min()).max(with.present_need);
             prop_assert!(with.desired <= policy.bounds.clamp(allowed));
         }
     }

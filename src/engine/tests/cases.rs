@@ -7,7 +7,7 @@ use crate::engine::{HpaFloor, Memory, Observation, Tick, tick};
 use crate::forecast::tests::Dice;
 use crate::forecast::{QuantileForecast, Quantiles};
 use crate::policy::{
-    Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, PerDirection, Policy, RateAmount,
+    Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, PerDirection, Policy, Price, RateAmount,
     RatePolicy, ReactiveRule, ScalingRules, SelectPolicy, SpendRule, Thresholds,
 };
 use crate::units::{
@@ -262,7 +262,11 @@ fn policy(draw: &mut Draw) -> Policy {
             sustain: PerDirection { up: draw.wait(120), down: draw.wait(300) },
         },
         spend: draw.happens(0.45).then(|| SpendRule {
-            price: PricePerReplicaHour::parse(&money(draw.whole(1, 400))).unwrap(),
+            price: if draw.happens(0.15) {
+                Price::unknown("nobody knows")
+            } else {
+                PricePerReplicaHour::parse(&money(draw.whole(1, 400))).unwrap().into()
+            },
             currency: "EUR".into(),
             max_per_hour: draw.happens(0.9).then(|| Money::parse(&money(draw.whole(1, 6000))).unwrap()),
             budget: None,

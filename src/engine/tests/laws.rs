@@ -5,8 +5,8 @@
 //! |---|---|
 //! | I01-I23, I27, I29, I31-I43, I48-I50 as far as a decision shows them | here, by number |
 //! | I24-I26, I28, I30 of forecasts and trust | not by number yet: `forecast::tests` (`laws`, `nasty`, `events`, `changes`, `noise`), `i24_..` of `decide::events` |
-//! | I44-I46 ledger and shared budgets | none yet: there is no budget |
-//! | I47 an unknown price is not free | by type: a `SpendRule` has a price, and `i47_..` here |
+//! | I44-I46 ledger and shared budgets | `i4x_..` of `decide::spend` |
+//! | I47 an unknown price is not free | here, `i47_..` of `decide::spend` with budgets, of `policy::price` over time |
 //! | I51 deletion | not by number: `operator::actuate` and `leaving::` |
 
 use std::collections::BTreeMap;
@@ -426,12 +426,23 @@ impl Moment<'_> {
         }
         let Some(SpendRule { price, max_per_hour: Some(most), .. }) = &policy.spend else { return };
         let (min, need) = (policy.bounds.min(), decision.present_need);
-        let paid = |n: Replicas| price.hourly(n) <= *most;
+        let unknown = price.known().is_none();
+        let paid = |n: Replicas| price.known().is_some_and(|price| price.hourly(n) <= *most);
         // A `SpendBudget` has its ceiling checked here as well.
         let owed = min.max(need);
         let within = paid(self.desired()) || self.desired() <= owed.max(self.asked);
         judge.hold(41, within, || format!("{} at {price}", self.desired()));
         judge.hold(40, within, || format!("{} at {price}", self.desired()));
+        if unknown {
+            judge.hold(47, within, || format!("{} at {price}", self.desired()));
+            // It is the same as a price that the limit does not pay for once.
+            let dear = PricePerReplicaHour::parse("1000000").map(Into::into);
+            let dear = self.with_policy(judge, |policy| {
+                policy.spend =
+                    policy.spend.take().and_then(|rule| Some(SpendRule { price: dear.ok()?, ..rule }));
+            });
+            judge.hold(47, dear.desired == self.desired(), || self.told(&dear));
+        }
         if !paid(min) {
             judge.hold(42, self.desired() <= owed.max(self.asked), || self.desired().to_string());
         }
@@ -637,6 +648,7 @@ laws! {
     i41_growth_is_paid_for: 41, [NoCeiling];
     i42_a_minimum_beyond_the_limit_stands_and_no_more: 42, [NoCeiling];
     i43_money_alone_never_lowers: 43, [MoneyLowers];
+    i47_an_unknown_price_buys_nothing: 47, [UnknownIsFree];
     i48_dry_run_decides_the_same_and_writes_nothing: 48, [DryRunWrites];
     i49_a_pause_writes_nothing: 49, [NoPause];
     i50_off_or_contested_nothing_is_written: 50, [NoConflict];

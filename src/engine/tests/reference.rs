@@ -79,7 +79,11 @@ fn policy(policy: &Policy) -> model::Policy {
         spend: policy
             .spend
             .as_ref()
-            .and_then(|rule| Some((price(rule.price), thousandths(&rule.max_per_hour?.to_string())))),
+            // A price that is not known is dearer than any limit.
+            .and_then(|rule| {
+                let price = rule.price.known().map_or(u64::MAX, price);
+                Some((price, thousandths(&rule.max_per_hour?.to_string())))
+            }),
         suspect_for: span(policy.suspect_for),
         absent_for: span(policy.fallback.after_absent_for),
         fallback: policy.fallback.replicas.map(Replicas::get),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Purse;
+use crate::calendar::Window;
 use crate::decide::spend::{self, Foreseen, Usual};
 use crate::forecast::TrustState;
 use crate::operator::context::Context;
@@ -27,7 +28,7 @@ impl Foresight {
     pub fn look_ahead(
         &mut self,
         (ctx, purse): (&Context, &Purse),
-        (policy, signals): (&Policy, &[Signal]),
+        (policy, signals, events): (&Policy, &[Signal], &[Window]),
         (trust, now): (&BTreeMap<String, TrustState>, Timestamp),
     ) {
         let learned = signals.iter().filter(|signal| signal.forecaster().is_some()).count();
@@ -53,7 +54,7 @@ impl Foresight {
                 Some(Foreseen { capacity, outlook, level, usual, demand: None })
             })
             .collect();
-        if let Some(needs) = spend::needs(policy, (now, stretch.end), &metrics) {
+        if let Some(needs) = spend::needs(policy, (now, stretch.end), &metrics, events) {
             ctx.budgets.foresee(purse, needs);
         }
     }

@@ -37,6 +37,7 @@ async fn from_series(
 ) {
     let known = memory_of(object).as_ref().is_some_and(Memory::has_decided);
     let (Some(SpendRule { price, .. }), Some(asked)) = (&policy.spend, first) else { return };
+    let Some(price) = price.reckoned() else { return };
     if known || purse.recalled.is_some() || asked.refused.is_some() {
         return;
     }

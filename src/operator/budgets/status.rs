@@ -123,6 +123,13 @@ fn claims(rule: &BudgetRule, report: &BudgetReport) -> Vec<Claim> {
         let message = format!("{remaining} {currency} left pay for all that is needed until the period ends");
         Claim::new("WithinBudget", true, "AllPaidFor", message)
     });
+    if report.n_unpriced > 0 {
+        let message = format!(
+            "the price of {} members was never known: they count as the dearest of the others, and grow to what present demand needs only",
+            report.n_unpriced
+        );
+        claims.push(Claim::new("PricesKnown", false, "PriceUnknown", message));
+    }
     if let Some(overdraft) = rule.overdraft {
         let used = *overdrawn > Money::ZERO;
         let reason = if used { "PresentDemandServed" } else { "NotUsed" };
@@ -134,7 +141,17 @@ fn claims(rule: &BudgetRule, report: &BudgetReport) -> Vec<Claim> {
 
 /// The numbers of the status.
 fn status_of(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
-    let BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible: _, members } = report;
+    let BudgetReport {
+        period,
+        spent,
+        overdrawn,
+        remaining,
+        projected,
+        theta,
+        feasible: _,
+        n_unpriced: _,
+        members,
+    } = report;
     let [low, expected, high] = projected.map(|money| money.to_string());
     SpendBudgetStatus {
         observed_generation: None,

@@ -93,6 +93,7 @@ impl Rig {
                 namespace: "foresail".to_owned(),
                 lease_name: "foresail".to_owned(),
                 identity: "rig".to_owned(),
+                price_book: None,
             },
             targets: Targets::new(client.clone()),
             client,

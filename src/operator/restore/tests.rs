@@ -18,6 +18,7 @@ fn settings() -> Settings {
         namespace: "foresail".to_owned(),
         lease_name: "foresail".to_owned(),
         identity: "restorer".to_owned(),
+        price_book: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bad input, end to end through one worker: a condition and an Event that say what to do, and no write to the workload.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::operator::fleet;
 use crate::units::Span;
 
 mod break_glass;
+mod prices;
 
 /// For answers that come: long, so that a busy machine fails no test.
 const PATIENT: Span = Span::from_seconds(20);

@@ -274,6 +274,49 @@ fn money() -> Vec<Line> {
     let price = "spec.spend.pricePerReplicaHour";
     let most = "spec.spend.maxPerHour";
     vec![
+        ("two prices", "checkout", set("spec.spend.priceBook", "PodRequests"), "spec.spend", Refuses),
+        (
+            "a price query without a source",
+            "booked",
+            set("spec.spend", json!({"priceQuery": {"query": "max(price)"}})),
+            "spec.spend",
+            Refuses,
+        ),
+        (
+            "a price query that is no PromQL",
+            "queried",
+            set("spec.spend.priceQuery.query", "max(price"),
+            "spec.spend.priceQuery.query",
+            Accepts,
+        ),
+        (
+            "an empty price query",
+            "queried",
+            set("spec.spend.priceQuery.query", ""),
+            "spec.spend.priceQuery.query",
+            Refuses,
+        ),
+        (
+            "a price query with an escape code",
+            "queried",
+            set("spec.spend.priceQuery.query", "\u{1b}[2J"),
+            "spec.spend.priceQuery.query",
+            Refuses,
+        ),
+        (
+            "a price that is older than a day",
+            "queried",
+            set("spec.spend.priceQuery.maxAge", "48h"),
+            "spec.spend.priceQuery.maxAge",
+            Refuses,
+        ),
+        (
+            "a price book of nodes",
+            "booked",
+            set("spec.spend.priceBook", "Nodes"),
+            "spec.spend.priceBook",
+            Refuses,
+        ),
         ("a price of zero", "checkout", set(price, "0"), price, Refuses),
         ("a price with its currency", "checkout", set(price, "10USD"), price, Refuses),
         ("a price with an exponent", "checkout", set(price, "1e308"), price, Refuses),
