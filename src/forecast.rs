@@ -50,6 +50,7 @@ mod week;
 pub use ablation::Without;
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use distant::{DAYS_MIN, days_ahead, days_to_come};
+pub use experts::expert_names;
 pub use features::{FEATURES, Ladder};
 pub use global::{Course, Examples, Family, GlobalModel, ModelError};
 pub use keeper::{Arrival, Judgement, Keeper, fitted};

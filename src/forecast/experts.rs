@@ -97,6 +97,11 @@ pub(super) const ALL: [Expert; EXPERTS] = [
     Expert { name: "found-season", log: false, needs: Ladder::ColdStart, rule: Rule::Cycle },
 ];
 
+/// The names of all experts.
+pub fn expert_names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|expert| expert.name)
+}
+
 /// A rule that adds up the features `terms` with their factors.
 const fn rule<const N: usize>(terms: [(usize, f64); N]) -> [f64; FEATURES] {
     let mut coefficients = [0.0; FEATURES];

@@ -202,7 +202,8 @@ mod tests {
         }
         let unserved = Share::parse("1%").unwrap();
         let level = |weight| Rehearsal::level(&[bursts], unserved, weight);
-        assert_eq!(level(99.0), Share::new(0.9995), "a step of the burst is worth 99 quiet ones");
+        // In whole replicas that is as much as at .9995.
+        assert_eq!(level(99.0), Share::new(0.997), "a step of the burst is worth 99 quiet ones");
         assert_eq!(
             level(20.0),
             Share::new(0.5),

@@ -19,7 +19,7 @@ use crate::decide::Decision;
 use crate::edge::clock::to_jiff;
 use crate::engine::Memory;
 use crate::engine::foresight::{self, Headroom};
-use crate::forecast::{Trust, TrustState};
+use crate::forecast::{Summary, Trust, TrustState};
 use crate::policy::Policy;
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::Numbers;
@@ -240,6 +240,11 @@ pub fn trust_sentence(signals: &[Signal], trust: &BTreeMap<String, TrustState>) 
     (any, sentences.join("; "))
 }
 
+/// What the first forecast shows of itself.
+pub fn summary(signals: &[Signal]) -> Option<Summary> {
+    signals.iter().find_map(|signal| Some(signal.forecaster()?.summary()))
+}
+
 /// The numbers of one decision, for the operator's own metrics.
 pub fn numbers(
     policy: &Policy,
@@ -247,6 +252,7 @@ pub fn numbers(
     decision: &Decision,
     (memory, trust): (&Memory, &BTreeMap<String, TrustState>),
 ) -> Numbers {
+    let summary = summary(signals).filter(|summary| !summary.experts.is_empty());
     let at_lead = signals.iter().find_map(|signal| {
         let at = decision.at.plus(policy.lead);
         signal.outlook().and_then(|outlook| outlook.at(at)).map(|quantiles| quantiles.times(signal.times(at)))
@@ -262,6 +268,8 @@ pub fn numbers(
         demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
         trusted: trust.values().any(|trust| trust.trusted),
         skill: signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
+        coverage_p90: summary.as_ref().map(|summary| summary.coverage_90.get()),
+        coverage_p99: summary.as_ref().map(|summary| summary.coverage_99.get()),
         hourly_cost: policy
             .spend
             .as_ref()

@@ -380,6 +380,7 @@ impl Worker {
             &self.labels(),
             &report::numbers(&plan.policy, &plan.signals, &decision, (&memory, &self.trust)),
         );
+        ctx.metrics.weigh(&self.labels(), report::summary(&plan.signals).as_ref());
         report::events(&ctx, object, &decision, &new_status, outcome);
         self.growth.measured.kept.clone_from(&memory.measured.kept);
         // A write that was refused leaves an open intent, which the next read of the target settles.

@@ -384,3 +384,36 @@ proptest! {
         prop_assert!(outcome.policies.iter().any(|one| one.on_front));
     }
 }
+
+/// Replica-hours of the forecast's course over those of the reactive one, from a day after the history of `first` steps.
+fn over_reactive(values: &[f64], first: usize) -> f64 {
+    let mut policy = five_minutes();
+    policy.bounds = ReplicaBounds::new(Replicas::new(2), Replicas::new(400)).unwrap();
+    let outcome = run(&scenario(&policy, values, first + 288));
+    let hours = |name: &str| {
+        outcome.policies.iter().find(|one| one.course.name == name).unwrap().figures.replica_hours()
+    };
+    hours("foresail") / hours("reactive")
+}
+
+#[test]
+fn what_cannot_be_foreseen_costs_what_the_reactive_answer_costs_after_a_day() {
+    for seed in 1..=3 {
+        let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15) | 1);
+        let white: Vec<f64> = (0..6 * 288).map(|_| 1000.0 + 600.0 * (random.unit() - 0.5)).collect();
+        let mut at: f64 = 0.0;
+        let walk: Vec<f64> = (0..6 * 288)
+            .map(|_| {
+                at = (at + 0.04 * (random.unit() - 0.5)).clamp(-1.5, 1.5);
+                2000.0 * at.exp()
+            })
+            .collect();
+        for (name, values) in [("white noise", white), ("a random walk", walk)] {
+            let ratio = over_reactive(&values, 2 * 288);
+            assert!(
+                (ratio - 1.0).abs() <= 0.01,
+                "{name}, seed {seed}: {ratio} times the reactive replica-hours"
+            );
+        }
+    }
+}

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::budgets::BudgetGauges;
+use crate::forecast::{Summary, expert_names};
 
 /// What a `/metrics` answer is said to be.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +52,21 @@ struct WriteLabels {
     result: &'static str,
 }
 
+/// One expert's part in the forecast of an autoscaler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExpertLabels {
+    namespace: String,
+    name: String,
+    expert: &'static str,
+}
+
+impl ExpertLabels {
+    fn new(autoscaler: &AutoscalerLabels, expert: &'static str) -> Self {
+        let AutoscalerLabels { namespace, name } = autoscaler.clone();
+        Self { namespace, name, expert }
+    }
+}
+
 /// What a tick says of one autoscaler; `None` removes the series, so that an absent number is never an old one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Numbers {
@@ -72,6 +88,10 @@ pub struct Numbers {
     pub trusted: bool,
     /// 1 minus the forecast's cost over that of the best simple rule.
     pub skill: Option<f64>,
+    /// Share of past demand that the forecast's 90th percentile covered.
+    pub coverage_p90: Option<f64>,
+    /// The same of the 99th.
+    pub coverage_p99: Option<f64>,
     /// Price of the replicas asked for, per hour.
     pub hourly_cost: Option<f64>,
     /// What a replica costs for an hour, while that is known.
@@ -98,12 +118,13 @@ pub struct Metrics {
     lateness_seconds: Histogram,
     leading: Gauge,
     gauges: Vec<(&'static str, Family<AutoscalerLabels, FloatGauge>)>,
+    experts: Family<ExpertLabels, FloatGauge>,
     /// Those of budgets.
     pub budgets: BudgetGauges,
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
-const GAUGES: [(&str, &str); 15] = [
+const GAUGES: [(&str, &str); 17] = [
     ("asked_replicas", "Replicas asked for"),
     ("ready_replicas", "Replicas that serve"),
     ("desired_replicas", "Replicas wanted after all stages"),
@@ -113,6 +134,8 @@ const GAUGES: [(&str, &str); 15] = [
     ("forecast_demand_p99", "99th percentile of the demand forecast at lead"),
     ("forecast_trusted", "1 when the forecast is trusted"),
     ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
+    ("forecast_coverage_p90", "Share of past demand that the 90th percentile of the forecast covered"),
+    ("forecast_coverage_p99", "Share of past demand that the 99th percentile of the forecast covered"),
     ("hourly_cost", "Price per hour of the replicas asked for"),
     ("replica_price", "Price of one replica for one hour, while it is known"),
     ("replica_price_known", "1 while the price of a replica is known, 0 while it is not"),
@@ -124,7 +147,7 @@ const GAUGES: [(&str, &str); 15] = [
     ),
 ];
 
-fn values_of(numbers: &Numbers) -> [Option<f64>; 15] {
+fn values_of(numbers: &Numbers) -> [Option<f64>; 17] {
     let Numbers {
         asked,
         ready,
@@ -135,6 +158,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 15] {
         demand_p99,
         trusted,
         skill,
+        coverage_p90,
+        coverage_p99,
         hourly_cost,
         price,
         price_known,
@@ -152,6 +177,8 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 15] {
         demand_p99,
         Some(if trusted { 1.0 } else { 0.0 }),
         skill,
+        coverage_p90,
+        coverage_p99,
         hourly_cost,
         price,
         price_known.map(|known| if known { 1.0 } else { 0.0 }),
@@ -177,6 +204,7 @@ impl Metrics {
             lateness_seconds: seconds(),
             leading: Gauge::default(),
             gauges: GAUGES.iter().map(|(name, _)| (*name, Family::default())).collect(),
+            experts: Family::default(),
             budgets: BudgetGauges::register(&mut registry),
         };
         registry.register("decisions", "Decisions by binding stage and reason", metrics.decisions.clone());
@@ -194,6 +222,11 @@ impl Metrics {
         for ((name, help), (_, family)) in GAUGES.iter().zip(&metrics.gauges) {
             registry.register(*name, *help, family.clone());
         }
+        registry.register(
+            "forecast_expert_weight",
+            "Weight of each expert in the forecast",
+            metrics.experts.clone(),
+        );
         (metrics, registry)
     }
 
@@ -247,11 +280,28 @@ impl Metrics {
         }
     }
 
+    /// Shows the weights of the experts in the forecast that `summary` is of; those that take no part have no series.
+    pub fn weigh(&self, autoscaler: &AutoscalerLabels, summary: Option<&Summary>) {
+        for expert in expert_names() {
+            let labels = ExpertLabels::new(autoscaler, expert);
+            let shares = || summary.into_iter().flat_map(|summary| &summary.experts);
+            match shares().find(|share| share.name == expert) {
+                Some(share) => {
+                    self.experts.get_or_create(&labels).set(share.weight);
+                }
+                None => {
+                    self.experts.remove(&labels);
+                }
+            }
+        }
+    }
+
     /// Removes the series of an autoscaler that was deleted, or of which this process no longer knows anything.
     pub fn forget(&self, autoscaler: &AutoscalerLabels) {
         for (_, family) in &self.gauges {
             family.remove(autoscaler);
         }
+        self.weigh(autoscaler, None);
     }
 }
 
@@ -294,6 +344,20 @@ mod tests {
         metrics.show(&web(), &Numbers { predicted: Some(9), ..Numbers::default() });
         metrics.show(&web(), &Numbers::default());
         assert!(!encode(&registry).unwrap().contains("predicted_replicas{"));
+        let config = crate::forecast::ForecastConfig {
+            step: crate::units::Step::new(3600).unwrap(),
+            history: crate::units::Span::from_hours(28 * 24),
+            zone: crate::calendar::TimeZone::UTC,
+            horizon_steps: 1,
+            global: crate::forecast::GlobalModel::shipped(),
+        };
+        let samples = [(crate::units::Timestamp::from_seconds(0), 5.0)];
+        let summary = crate::forecast::Forecaster::learn(config, &samples).summary();
+        metrics.weigh(&web(), Some(&summary));
+        let text = encode(&registry).unwrap();
+        let said =
+            "foresail_forecast_expert_weight{namespace=\"shop\",name=\"web\",expert=\"last-value\"} 0.";
+        assert!(text.contains(said) && !text.contains("expert=\"damped\""), "{text}");
         metrics.forget(&web());
         assert!(!encode(&registry).unwrap().contains("shop"));
     }

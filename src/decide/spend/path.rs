@@ -60,6 +60,9 @@ pub struct Needs {
 /// What an unforeseen need is expected to fade over: by then forecasts have learned it, or it is gone.
 pub const FADE: Span = Span::from_hours(24);
 
+/// What is wanted now may be for a need that is foreseen so far ahead, and is no surprise then.
+const AHEAD: Span = Span::from_hours(1);
+
 /// Needs from now to the end of the period, one after the other, each for so many seconds; the first is that of now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rest(Vec<(Replicas, u64)>);
@@ -115,7 +118,8 @@ impl Needs {
         for &(need, seconds) in &self.ahead {
             let until = at.plus(Span::from_seconds(u64::from(seconds)));
             if until > now {
-                let extra = *extra.get_or_insert(wish.get().saturating_sub(need.get()));
+                let extra =
+                    *extra.get_or_insert_with(|| wish.get().saturating_sub(self.soon(now, AHEAD).get()));
                 let from = at.max(begin);
                 let need = Replicas::new(need.get().saturating_add(faded(extra, from.since(now))));
                 rest.add(need, until.min(end).since(from).seconds());
