@@ -29,6 +29,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// An operator in this process; it stops when dropped.
 pub(crate) struct Library {
     stop: CancellationToken,
+    cut: CancellationToken,
     running: JoinHandle<()>,
 }
 
@@ -58,12 +59,11 @@ impl Library {
                 .await
                 .expect("a cluster");
         let builder = ClientBuilder::try_from(hardened(config)).expect("its certificates are valid");
-        let client = match stall {
-            None => builder.build(),
-            Some(stall) => builder
-                .with_layer(&tower::layer::layer_fn(move |inner| Stalled { inner, stall: stall.clone() }))
-                .build(),
-        };
+        let cut = CancellationToken::new();
+        let cable = cut.clone();
+        let layer =
+            tower::layer::layer_fn(move |inner| Cable { inner, cut: cable.clone(), stall: stall.clone() });
+        let client = builder.with_layer(&layer).build();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let settings = Settings {
             interval: Span::from_millis(u64::try_from(INTERVAL.as_millis()).expect("a second")),
@@ -85,7 +85,7 @@ impl Library {
         let running = tokio::spawn(async move {
             operator::run(settings, outside, stopped).await.expect("it runs until stopped");
         });
-        Self { stop, running }
+        Self { stop, cut, running }
     }
 
     /// Ends it as SIGTERM does.
@@ -94,8 +94,9 @@ impl Library {
         (&mut self.running).await.expect("the operator does not panic");
     }
 
-    /// Ends it as SIGKILL does: it neither writes nor gives its Lease back.
+    /// Ends it as SIGKILL does: not another word leaves it, so that its Lease runs out.
     pub(crate) fn kill(self) {
+        self.cut.cancel();
         self.running.abort();
     }
 }
@@ -106,13 +107,14 @@ impl Drop for Library {
     }
 }
 
-/// A client whose writes of scales never leave.
-struct Stalled<S> {
+/// What lies between an operator and the API server: it can be cut, and may swallow the writes of scales.
+struct Cable<S> {
     inner: S,
-    stall: Stall,
+    cut: CancellationToken,
+    stall: Option<Stall>,
 }
 
-impl<S> Service<Request<Body>> for Stalled<S>
+impl<S> Service<Request<Body>> for Cable<S>
 where
     S: Service<Request<Body>, Error = BoxError>,
     S::Response: 'static,
@@ -127,8 +129,12 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.method() != Method::GET && request.uri().path().ends_with("/scale") {
-            self.stall.notify_one();
+        let scales = request.method() != Method::GET && request.uri().path().ends_with("/scale");
+        if let Some(stall) = self.stall.as_ref().filter(|_| scales) {
+            stall.notify_one();
+            return Box::pin(pending());
+        }
+        if self.cut.is_cancelled() {
             return Box::pin(pending());
         }
         Box::pin(self.inner.call(request))
