@@ -118,10 +118,14 @@ impl Memory {
         }
     }
 
-    /// After a restart: the scale-down window begins with `(now, max(asked, stored maximum))` (DESIGN 8).
+    /// After a restart: the scale-down window begins with `(now, max(asked, stored maximum))` (DESIGN 8). A decrease
+    /// that was intended and is not seen may still land, so that it counts for the cooldown (I33).
     pub fn reseed(&mut self, now: Timestamp, asked: Replicas) {
         if let Some(track) = &mut self.track {
             reseed(track, now, asked);
+            if let Some(intent) = self.intent.filter(|intent| intent.to < intent.from) {
+                track.last_down = track.last_down.max(Some(intent.at));
+            }
         }
         if let Some(shadow) = &mut self.shadow {
             reseed(&mut shadow.track, now, shadow.asked);
@@ -133,4 +137,25 @@ fn reseed(track: &mut Track, now: Timestamp, asked: Replicas) {
     let highest = track.down.iter().map(|&(_, n)| n).max().map_or(asked, |stored| stored.max(asked));
     track.down.clear();
     track.down.push((now, highest));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_crash_a_decrease_that_was_intended_counts_for_the_cooldown_and_a_raise_does_not() {
+        let at = Timestamp::from_seconds;
+        let left = |from: u32, to: u32| {
+            let track = Some(Track { last_up: Some(at(5)), last_down: Some(at(10)), ..Track::default() });
+            let (from, to) = (Replicas::new(from), Replicas::new(to));
+            let mut memory =
+                Memory { track, intent: Some(Intent { id: 1, from, to, at: at(100) }), ..Memory::default() };
+            memory.reseed(at(101), from);
+            let track = memory.track.unwrap();
+            (track.last_up, track.last_down)
+        };
+        assert_eq!(left(8, 7), (Some(at(5)), Some(at(100))));
+        assert_eq!(left(7, 8), (Some(at(5)), Some(at(10))), "a raise that is needed waits for nothing");
+    }
 }

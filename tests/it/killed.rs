@@ -162,6 +162,9 @@ async fn struck(world: &World, start: impl Fn(&World) -> RunningOperator) -> Str
             told.path.look_until(world, from.plus(Span::from_seconds(45))).await;
             while !is_between(world) && world.clock.now() < at {
                 world.play(Span::from_millis(50)).await;
+                if told.path.0.last().is_some_and(|(last, _)| world.clock.now().since(*last) >= LOOK) {
+                    told.path.0.push((world.clock.now(), asked(world)));
+                }
             }
         } else {
             told.path.look_until(world, at).await;
@@ -229,7 +232,7 @@ async fn two_hundred_kills_never_leave_less_nor_break_a_cooldown_or_a_ceiling() 
     // Of the replicas that stood without a kill within a tick or two of then.
     let is_equal = |at: &&Timestamp| {
         let near: Vec<u32> = plain.between(at.minus(seen), at.plus(seen)).map(|asked| asked[0]).collect();
-        let stands = path.between(at.minus(LOOK), **at).last().unwrap()[0];
+        let stands = path.between(at.minus(LOOK).minus(LOOK), **at).last().unwrap()[0];
         near.iter().min() <= Some(&stands) && Some(&stands) <= near.iter().max()
     };
     let n_equal = alone.iter().filter(is_equal).count();
@@ -239,10 +242,25 @@ async fn two_hundred_kills_never_leave_less_nor_break_a_cooldown_or_a_ceiling() 
         "{n_equal} of {} are where they would be without",
         alone.len()
     );
-    let least_apart = (0..3)
-        .flat_map(|name| path.falls(name).windows(2).map(|pair| pair[1].since(pair[0])).collect::<Vec<_>>());
-    let least_apart = least_apart.min().unwrap();
-    assert!(least_apart >= COOLDOWN.minus_looks(), "two decreases {}s apart", least_apart.seconds());
+    for name in 1..3 {
+        for pair in path.falls(name).windows(2) {
+            let apart = pair[1].since(pair[0]);
+            let near: Vec<u32> =
+                path.between(pair[0].minus(COOLDOWN), pair[1].plus(LOOK)).map(|asked| asked[name]).collect();
+            let near_kills: Vec<u64> = kills
+                .iter()
+                .filter(|at| **at > pair[0].minus(COOLDOWN) && **at < pair[1].plus(LOOK))
+                .map(|at| at.since(START).millis())
+                .collect();
+            assert!(
+                apart >= COOLDOWN.minus_looks(),
+                "{} decreases {}s apart at {}: {near:?}, killed at {near_kills:?}",
+                NAMES[name],
+                apart.seconds(),
+                pair[1].since(START).seconds(),
+            );
+        }
+    }
 
     let (spent, interval) = path.spent();
     assert!(spent <= AMOUNT + interval, "{spent} of {AMOUNT}");
