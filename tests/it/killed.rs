@@ -179,6 +179,68 @@ async fn struck(world: &World, start: impl Fn(&World) -> RunningOperator) -> Str
     told
 }
 
+/// Ticks fall at other instants than without a kill.
+const SEEN: Span = INTERVAL.plus(LOOK).plus(Span::from_seconds(2));
+/// A decrease is seen up to a look late, and the answer to its write may take a while.
+const APART: Span = Span::from_seconds(83);
+
+fn seconds(at: Timestamp) -> i64 {
+    at.seconds() - START.seconds()
+}
+
+impl Struck {
+    /// `web` never stands lower than without a kill; while nobody leads nothing is raised.
+    fn is_never_lower_than(&self, plain: &Path) {
+        for (when, stood) in &self.path.0 {
+            let (from, to) = (when.minus(TAKEOVER).minus(SEEN), when.plus(SEEN));
+            let least = plain.between(from, to).map(|asked| asked[0]).min().unwrap_or(0);
+            let near = |path: &Path| -> Vec<u32> { path.between(from, to).map(|asked| asked[0]).collect() };
+            assert!(
+                stood[0] >= least,
+                "{} of web at {}, {least} without a kill: {:?}, {:?} without",
+                stood[0],
+                seconds(*when),
+                near(&self.path),
+                near(plain)
+            );
+        }
+    }
+
+    /// After a kill that has the time to settle `web` stands where it would without, within a tick or two of then.
+    fn settles_on(&self, plain: &Path) {
+        let settled = |kill: &Timestamp| kill.plus(TAKEOVER).plus(WINDOW).plus(INTERVAL).plus(INTERVAL);
+        let pairs = self.at.windows(2).map(|pair| (settled(&pair[0]), pair[1]));
+        let alone: Vec<Timestamp> = pairs.filter(|(at, next)| at < next).map(|(at, _)| at).collect();
+        let is_equal = |at: &&Timestamp| {
+            let near: Vec<u32> = plain.between(at.minus(SEEN), at.plus(SEEN)).map(|asked| asked[0]).collect();
+            let stands = self.path.between(at.minus(LOOK).minus(LOOK), **at).last().unwrap()[0];
+            near.iter().min() <= Some(&stands) && Some(&stands) <= near.iter().max()
+        };
+        let n_equal = alone.iter().filter(is_equal).count();
+        assert!(alone.len() >= 50, "{} kills have the time to settle", alone.len());
+        assert!(n_equal * 100 >= alone.len() * 97, "{n_equal} of {} are where they would be", alone.len());
+    }
+
+    /// The two with a cooldown keep it.
+    fn keeps_cooldowns(&self) {
+        for name in 1..3 {
+            for pair in self.path.falls(name).windows(2) {
+                let (from, to) = (pair[0].minus(COOLDOWN), pair[1].plus(LOOK));
+                let near: Vec<u32> = self.path.between(from, to).map(|asked| asked[name]).collect();
+                let kills: Vec<i64> =
+                    self.at.iter().filter(|at| from < **at && **at < to).map(|at| seconds(*at)).collect();
+                assert!(
+                    pair[1].since(pair[0]) >= APART,
+                    "{} falls at {} and {}: {near:?}, killed at {kills:?}",
+                    NAMES[name],
+                    seconds(pair[0]),
+                    seconds(pair[1])
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_hundred_kills_never_leave_less_nor_break_a_cooldown_or_a_ceiling() {
     let start = |world: &World| world.start_operator(INTERVAL);
@@ -190,92 +252,16 @@ async fn two_hundred_kills_never_leave_less_nor_break_a_cooldown_or_a_ceiling() 
         operator.kill();
         path
     };
-    let Struck { path, at: kills, n_between } = struck(&world(), start).await;
-    assert_eq!(kills.len(), KILLS);
-    let web: Vec<u32> = plain.0.iter().step_by(60).map(|(_, asked)| asked[0]).collect();
-    assert!(n_between >= 10, "only {n_between} were killed between an intent and its write; {web:?}");
-
-    // Ticks fall at other instants than without a kill, and while nobody leads nothing is raised.
-    let seen = INTERVAL.plus(LOOK).plus(Span::from_seconds(2));
-    for (when, stood) in &path.0 {
-        let least = plain
-            .between(when.minus(TAKEOVER).minus(seen), when.plus(seen))
-            .map(|asked| asked[0])
-            .min()
-            .unwrap_or(0);
-        let told = |path: &Path| -> Vec<(i64, u32)> {
-            let near =
-                path.0.iter().filter(|(at, _)| at.since(*when).max(when.since(*at)) <= Span::from_minutes(4));
-            near.map(|(at, asked)| (at.seconds() - START.seconds(), asked[0])).collect()
-        };
-        assert!(
-            stood[0] >= least,
-            "{} of web at {}, {least} without a kill: {:?} {:?} {:?}",
-            stood[0],
-            when.seconds() - START.seconds(),
-            told(&path),
-            told(&plain),
-            kills
-                .iter()
-                .map(|at| at.seconds() - START.seconds())
-                .take_while(|at| *at < 4000)
-                .collect::<Vec<_>>()
-        );
-    }
-    let settled = |kill: &Timestamp| kill.plus(TAKEOVER).plus(WINDOW).plus(INTERVAL).plus(INTERVAL);
-    let alone: Vec<Timestamp> = kills
-        .windows(2)
-        .map(|pair| (settled(&pair[0]), pair[1]))
-        .filter(|(at, next)| at < next)
-        .map(|(at, _)| at)
-        .collect();
-    // Of the replicas that stood without a kill within a tick or two of then.
-    let is_equal = |at: &&Timestamp| {
-        let near: Vec<u32> = plain.between(at.minus(seen), at.plus(seen)).map(|asked| asked[0]).collect();
-        let stands = path.between(at.minus(LOOK).minus(LOOK), **at).last().unwrap()[0];
-        near.iter().min() <= Some(&stands) && Some(&stands) <= near.iter().max()
-    };
-    let n_equal = alone.iter().filter(is_equal).count();
-    assert!(alone.len() >= 50, "{} kills have the time to settle", alone.len());
-    assert!(
-        n_equal * 100 >= alone.len() * 97,
-        "{n_equal} of {} are where they would be without",
-        alone.len()
-    );
-    for name in 1..3 {
-        for pair in path.falls(name).windows(2) {
-            let apart = pair[1].since(pair[0]);
-            let near: Vec<u32> =
-                path.between(pair[0].minus(COOLDOWN), pair[1].plus(LOOK)).map(|asked| asked[name]).collect();
-            let near_kills: Vec<u64> = kills
-                .iter()
-                .filter(|at| **at > pair[0].minus(COOLDOWN) && **at < pair[1].plus(LOOK))
-                .map(|at| at.since(START).millis())
-                .collect();
-            assert!(
-                apart >= COOLDOWN.minus_looks(),
-                "{} decreases {}s apart at {}: {near:?}, killed at {near_kills:?}",
-                NAMES[name],
-                apart.seconds(),
-                pair[1].since(START).seconds(),
-            );
-        }
-    }
-
-    let (spent, interval) = path.spent();
-    assert!(spent <= AMOUNT + interval, "{spent} of {AMOUNT}");
-    assert!(spent > 0.85 * AMOUNT, "the money is not left lying: {spent}");
     let needed = plain.0.iter().map(|(_, asked)| asked[0]).max().unwrap();
     assert!(needed >= 12, "demand moves replicas: {needed}");
-}
 
-/// A decrease is seen up to a look late, and the answer to its write may take a while.
-trait Looks {
-    fn minus_looks(self) -> Self;
-}
-
-impl Looks for Span {
-    fn minus_looks(self) -> Self {
-        Self::from_millis(self.millis() - LOOK.millis() - 2000)
-    }
+    let struck = struck(&world(), start).await;
+    assert_eq!(struck.at.len(), KILLS);
+    assert!(struck.n_between >= 10, "{} were killed between an intent and its write", struck.n_between);
+    struck.is_never_lower_than(&plain);
+    struck.settles_on(&plain);
+    struck.keeps_cooldowns();
+    let (spent, interval) = struck.path.spent();
+    assert!(spent <= AMOUNT + interval, "{spent} of {AMOUNT}");
+    assert!(spent > 0.85 * AMOUNT, "the money is not left lying: {spent}");
 }
