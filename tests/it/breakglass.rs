@@ -13,7 +13,7 @@ use foresail::sandbox::{Listener, StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
-use crate::scratch;
+use crate::{deployment, scratch};
 
 const INTERVAL: Span = Span::from_seconds(15);
 const QUERY: &str = "sum(rate(http_requests_total{namespace=\"shop\", app=\"checkout\"}[1m]))";
@@ -36,11 +36,7 @@ impl Cluster {
         let demand = move |at: Timestamp| Some(if at < falls { 840.0 } else { 420.0 });
         world.prometheus.script(QUERY, Step::MINUTE, Arc::new(demand)).unwrap();
         world.add_namespace("shop").unwrap();
-        world.server.create(&json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout", "namespace": "shop"},
-            "spec": {"replicas": 10, "selector": {"matchLabels": {"app": "checkout"}}, "template": {
-                "metadata": {"labels": {"app": "checkout"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-        })).unwrap();
+        world.server.create(&deployment(("shop", "checkout"), 10)).unwrap();
         world.start_controllers(StartUp { median: Span::from_seconds(5), spread: 0.0 }, BTreeMap::new());
         let text = fs::read_to_string("examples/quickstart/checkout.yaml").unwrap();
         let mut object: Value = serde_saphyr::from_str(&text).unwrap();

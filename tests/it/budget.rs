@@ -11,6 +11,8 @@ use foresail::sandbox::{StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 /// 2026-11-23T23:00:00Z: midnight in Berlin, a Tuesday.
 const MIDNIGHT: Timestamp = Timestamp::from_seconds(1_795_474_800);
 const INTERVAL: Span = Span::from_seconds(60);
@@ -47,11 +49,7 @@ async fn shop(start: Timestamp, edit: &[(&str, Value)]) -> World {
         let query = format!("sum(rate(http_requests_total{{namespace=\"shop\", app=\"{name}\"}}[1m]))");
         let read = move |at: Timestamp| Some(demand(name, at.minus(Span::from_minutes(1))));
         world.prometheus.script(&query, Step::MINUTE, Arc::new(read)).unwrap();
-        world.server.create(&json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"replicas": 5, "selector": {"matchLabels": {"app": name}}, "template": {
-                "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-        })).unwrap();
+        world.server.create(&deployment(("shop", name), 5)).unwrap();
     }
     world.play(Span::from_minutes(2)).await;
     world.server.create(&example("budget", edit)).unwrap();

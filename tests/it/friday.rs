@@ -14,7 +14,7 @@ use foresail::telemetry::decisions::DecisionLog;
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
-use crate::scratch;
+use crate::{deployment, scratch};
 
 /// 2026-11-27T00:00:00Z.
 const FRIDAY: Timestamp = Timestamp::from_seconds(1_795_737_600);
@@ -48,11 +48,6 @@ fn naive() -> f64 {
 
 fn objects(amount: f64, overdraft: &Value) -> [Value; 4] {
     let of = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "foresail.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec});
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
-        "spec": {"replicas": 4, "selector": {"matchLabels": {"app": "web"}}, "template": {
-            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-    });
     let autoscaler = json!({
         "mode": "Active", "minReplicas": 2, "maxReplicas": 60, "sourceRef": {"name": "main"},
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
@@ -70,7 +65,7 @@ fn objects(amount: f64, overdraft: &Value) -> [Value; 4] {
         "members": [{"namespaces": ["shop"], "priority": 10}], "onExceed": "HoldGrowth", "overdraft": overdraft,
     });
     [
-        deployment,
+        deployment(("shop", "web"), 4),
         of("DemandCalendar", "retail", calendar),
         json!({"apiVersion": "foresail.dev/v1alpha1", "kind": "SpendBudget", "metadata": {"name": "shop"}, "spec": budget}),
         of("PredictiveAutoscaler", "web", autoscaler),

@@ -11,6 +11,8 @@ use foresail::sandbox::{Fault, Faults, RunningOperator, StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 /// 2026-11-24T06:00:00Z, a Tuesday.
 const START: Timestamp = Timestamp::from_seconds(1_795_500_000);
 const LENGTH: Span = Span::from_hours(10);
@@ -77,11 +79,7 @@ fn world() -> World {
     for name in NAMES {
         let read = move |at: Timestamp| Some(demand(name, at.minus(Span::from_minutes(1))));
         world.prometheus.script(&format!("demand_of_{name}"), Step::MINUTE, Arc::new(read)).unwrap();
-        world.server.create(&json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"replicas": 6, "selector": {"matchLabels": {"app": name}}, "template": {
-                "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-        })).unwrap();
+        world.server.create(&deployment(("shop", name), 6)).unwrap();
         world.server.create(&autoscaler(name)).unwrap();
     }
     world

@@ -12,6 +12,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 const START: Timestamp = Timestamp::from_seconds(1_795_478_400);
 const INTERVAL: Span = Span::from_seconds(15);
 const QUERY: &str = "sum(rate(http_requests_total{namespace=\"shop\", app=\"checkout\"}[1m]))";
@@ -40,11 +42,7 @@ async fn shop(start_up: StartUp, object: &Value, demand: fn(Timestamp) -> f64) -
     world.prometheus.script(QUERY, Step::MINUTE, Arc::new(move |at| Some(demand(at)))).unwrap();
     world.add_namespace("shop").unwrap();
     world.start_controllers(start_up, BTreeMap::new());
-    world.server.create(&json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout", "namespace": "shop"},
-        "spec": {"replicas": 5, "selector": {"matchLabels": {"app": "checkout"}}, "template": {
-            "metadata": {"labels": {"app": "checkout"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-    })).unwrap();
+    world.server.create(&deployment(("shop", "checkout"), 5)).unwrap();
     world.play(Span::from_minutes(4)).await;
     world.server.create(object).unwrap();
     world

@@ -17,6 +17,8 @@ use foresail::sandbox::{Shop, StartUp, Surge, World};
 use foresail::units::{CapacityPerReplica, Demand, Span, Step, Timestamp};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 /// Monday 2026-11-02, at an hour and a minute that are round in nothing.
 const BEGINS: Timestamp = Timestamp::from_seconds(1_793_577_600 + 7 * 3600 + 23 * 60);
 const DAYS: u64 = 21;
@@ -76,14 +78,6 @@ fn autoscaler(case: &Case) -> Value {
     object
 }
 
-fn deployment(namespace: &str, replicas: u32) -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": {
-            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-    })
-}
-
 fn planned(case: &Case, x: &[f64]) -> Outcome {
     let object: api::PredictiveAutoscaler = serde_json::from_value(autoscaler(case)).unwrap();
     let policy = api::policy(&object.spec).unwrap();
@@ -113,7 +107,7 @@ async fn operated(case: &Case, x: &[f64], first: u32) -> Vec<u32> {
     };
     world.prometheus.script(QUERY, Step::MINUTE, Arc::new(recorded)).unwrap();
     world.add_namespace(case.namespace).unwrap();
-    world.server.create(&deployment(case.namespace, first)).unwrap();
+    world.server.create(&deployment((case.namespace, "web"), first)).unwrap();
     world.start_controllers(StartUp { median: Span::from_minutes(3), spread: 0.0 }, BTreeMap::new());
     let operator = world.start_operator(INTERVAL);
     let mut end = BEGINS.plus(Step::MINUTE.span());

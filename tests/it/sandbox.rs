@@ -13,6 +13,8 @@ use foresail::sandbox::{Fault, Faults, Listener, Shop, StartUp, Surge, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 /// A Tuesday, 2026-11-24T00:00:00Z.
 const DAY: Timestamp = Timestamp::from_seconds(1_795_478_400);
 const QUERY: &str = "sum(rate(http_requests_total{app=\"web\"}[1m]))";
@@ -39,14 +41,6 @@ fn need(at: Timestamp, utilization: f64) -> u32 {
     (0..10_000_u32).find(|n| f64::from(*n) * CAPACITY * utilization >= demand(at)).unwrap()
 }
 
-fn deployment(namespace: &str, replicas: u32) -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": {
-            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-    })
-}
-
 fn autoscaler(mode: &str) -> Value {
     json!({
         "apiVersion": "foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler",
@@ -66,7 +60,7 @@ async fn shop(start: Timestamp, mode: &str) -> World {
     let recorded = |at: Timestamp| Some(demand(at.minus(Span::from_minutes(1))));
     world.prometheus.script(QUERY, Step::MINUTE, Arc::new(recorded)).unwrap();
     world.add_namespace("shop").unwrap();
-    world.server.create(&deployment("shop", 20)).unwrap();
+    world.server.create(&deployment(("shop", "web"), 20)).unwrap();
     world.start_controllers(StartUp { median: LEAD, spread: 0.0 }, BTreeMap::new());
     world.play(Span::from_minutes(5)).await;
     world.server.create(&autoscaler(mode)).unwrap();

@@ -11,6 +11,8 @@ use foresail::sandbox::{Shop, StartUp, Surge, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
+use crate::deployment;
+
 /// 2026-11-24T11:00:00Z, a Tuesday.
 const START: Timestamp = Timestamp::from_seconds(1_795_518_000);
 const SURGE: Timestamp = START.plus(Span::from_hours(1));
@@ -52,11 +54,7 @@ fn shop(served: &Served) -> World {
     world.prometheus.script(QUERY, Step::MINUTE, Arc::new(read)).unwrap();
     world.add_namespace("shop").unwrap();
     world.start_controllers(StartUp { median: Span::from_seconds(40), spread: 0.0 }, BTreeMap::new());
-    world.server.create(&json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
-        "spec": {"replicas": 8, "selector": {"matchLabels": {"app": "web"}}, "template": {
-            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
-    })).unwrap();
+    world.server.create(&deployment(("shop", "web"), 8)).unwrap();
     world.server.create(&autoscaler()).unwrap();
     world
 }

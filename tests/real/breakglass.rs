@@ -27,8 +27,7 @@ fn says(plane: &ControlPlane, arguments: &[&str]) -> String {
 }
 
 fn get(plane: &ControlPlane, kind: &str) -> Value {
-    let text = plane.kubectl(&["get", kind, "shop", "-n", NAMESPACE, "-o", "json"]);
-    serde_json::from_str(&text).expect("kubectl prints JSON")
+    plane.object(kind, NAMESPACE, "shop")
 }
 
 fn asked(plane: &ControlPlane) -> u64 {
@@ -54,14 +53,7 @@ fn freeze_and_boost_are_followed_and_promote_patches_one_step() {
     let demand = Arc::new(AtomicU32::new(700));
     let script = Arc::clone(&demand);
     let url = scripted::serve(move |_| f64::from(script.load(Ordering::Relaxed)));
-    let shop = Shop {
-        mode: "DryRun",
-        via: "Scale",
-        prediction: "Disabled",
-        source: NAMESPACE,
-        query: "sum(demand)",
-        window_seconds: 0,
-    };
+    let shop = Shop { mode: "DryRun", query: "sum(demand)", ..Shop::without_forecast(NAMESPACE) };
     let items = [metric_source(NAMESPACE, &url), shop.autoscaler(NAMESPACE)];
     plane.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }));
     let arguments = vec![

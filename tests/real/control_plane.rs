@@ -106,6 +106,12 @@ impl ControlPlane {
         text_of(self.kubectl_output(args), "kubectl", args)
     }
 
+    /// An object of a namespace; the namespace is ignored for one of the cluster.
+    pub(crate) fn object(&self, kind: &str, namespace: &str, name: &str) -> Value {
+        let text = self.kubectl(&["get", kind, name, "-n", namespace, "-o", "json"]);
+        serde_json::from_str(&text).expect("kubectl prints JSON")
+    }
+
     /// Runs kubectl as `admin`; the caller judges the outcome.
     pub(crate) fn kubectl_output(&self, args: &[&str]) -> Output {
         self.kubectl_as(self.kubeconfig(), args)

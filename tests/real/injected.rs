@@ -36,8 +36,7 @@ struct Asked<'a> {
 }
 
 fn get(plane: &ControlPlane, kind: &str, namespace: &str) -> Value {
-    let text = plane.kubectl(&["get", kind, "shop", "-n", namespace, "-o", "json"]);
-    serde_json::from_str(&text).expect("kubectl prints JSON")
+    plane.object(kind, namespace, "shop")
 }
 
 fn asked(plane: &ControlPlane, namespace: &str) -> u64 {

@@ -18,8 +18,7 @@ const RELEASE: &str = "foresail-leaving";
 const NAMESPACE: &str = "leaving";
 
 fn get(plane: &ControlPlane, kind: &str) -> Value {
-    let text = plane.kubectl(&["get", kind, "shop", "-n", NAMESPACE, "-o", "json"]);
-    serde_json::from_str(&text).expect("kubectl prints JSON")
+    plane.object(kind, NAMESPACE, "shop")
 }
 
 /// An HPA as it stands while Foresail has raised its floor from 2 to 7, and the autoscaler that did so. Its source is not

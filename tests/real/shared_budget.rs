@@ -20,8 +20,7 @@ const PRICE: f64 = 0.25;
 const PAID: f64 = 14.0;
 
 fn get(plane: &ControlPlane, kind: &str, name: &str) -> Value {
-    let text = plane.kubectl(&["get", kind, name, "-n", NAMESPACE, "-o", "json"]);
-    serde_json::from_str(&text).expect("kubectl prints JSON")
+    plane.object(kind, NAMESPACE, name)
 }
 
 fn asked(plane: &ControlPlane) -> [u64; 2] {
@@ -36,15 +35,7 @@ fn condition(object: &Value, kind: &str) -> Value {
 }
 
 fn autoscaler(name: &str) -> Value {
-    let shop = Shop {
-        mode: "Active",
-        via: "Scale",
-        prediction: "Disabled",
-        source: NAMESPACE,
-        query: "demand",
-        window_seconds: 0,
-    };
-    let mut object = shop.autoscaler(NAMESPACE);
+    let mut object = Shop::without_forecast(NAMESPACE).autoscaler(NAMESPACE);
     object["metadata"]["name"] = name.into();
     object["metadata"]["labels"] = json!({ "tier": if name == "checkout" { "front" } else { "back" } });
     object["spec"]["scaleTargetRef"]["name"] = name.into();
@@ -117,8 +108,7 @@ async fn the_first_has_what_it_wants_and_growth_of_the_second_is_withheld_and_to
         // What present demand needs was granted before the budget was looked up, and is not taken away.
         assert!((2..=7).contains(&second), "{first} and {second}");
     }
-    let text = plane.kubectl(&["get", "spendbudget", NAMESPACE, "-o", "json"]);
-    let status = serde_json::from_str::<Value>(&text).expect("kubectl prints JSON")["status"].clone();
+    let status = get(plane, "spendbudget", NAMESPACE)["status"].clone();
     assert_eq!(status["memberCount"], 2, "{status}");
     let spent: f64 = status["spent"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0.0);
     assert!(spent > 0.0 && spent < amount, "{status}");

@@ -17,8 +17,7 @@ const NAMESPACE: &str = "succession";
 const TIMEOUT: Duration = Duration::from_secs(40);
 
 fn get(plane: &ControlPlane, kind: &str) -> Value {
-    let text = plane.kubectl(&["get", kind, "shop", "-n", NAMESPACE, "-o", "json"]);
-    serde_json::from_str(&text).expect("kubectl prints JSON")
+    plane.object(kind, NAMESPACE, "shop")
 }
 
 fn asked(plane: &ControlPlane) -> u64 {
@@ -50,15 +49,7 @@ async fn a_leader_killed_between_intent_and_write_leaves_nothing_undone_and_noth
     let url = scripted::serve(move |_| f64::from(script.load(Ordering::Relaxed)));
     plane.apply(&metric_source(NAMESPACE, &url));
     plane.apply(&deployment(NAMESPACE, "shop", 5, "1s"));
-    let shop = Shop {
-        mode: "Active",
-        via: "Scale",
-        prediction: "Disabled",
-        source: NAMESPACE,
-        query: "demand",
-        window_seconds: 0,
-    };
-    plane.apply(&shop.autoscaler(NAMESPACE));
+    plane.apply(&Shop::without_forecast(NAMESPACE).autoscaler(NAMESPACE));
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
     // A Lease is renewed by the time in it, which must go on.
     let going = Arc::clone(&clock);
@@ -100,9 +91,7 @@ async fn a_leader_killed_between_intent_and_write_leaves_nothing_undone_and_noth
     assert_eq!(writes, [200], "one write of the scale, once");
     // An intent of its own, which supersedes the one that was found.
     assert_eq!(memory(plane, "intentId"), Some(intents + 2));
-    let lease: Value =
-        serde_json::from_str(&plane.kubectl(&["get", "lease", "foresail", "-n", NAMESPACE, "-o", "json"]))
-            .expect("kubectl prints JSON");
+    let lease = plane.object("lease", NAMESPACE, "foresail");
     assert_eq!(lease.pointer("/spec/holderIdentity"), Some(&Value::from("second")), "{lease}");
     standby.stop().await;
 }

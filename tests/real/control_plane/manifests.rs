@@ -65,7 +65,19 @@ pub(crate) struct Shop<'a> {
     pub(crate) window_seconds: u64,
 }
 
-impl Shop<'_> {
+impl<'a> Shop<'a> {
+    /// One in Active through `/scale`, that follows present demand alone, at once.
+    pub(crate) fn without_forecast(source: &'a str) -> Self {
+        Self {
+            mode: "Active",
+            via: "Scale",
+            prediction: "Disabled",
+            source,
+            query: "demand",
+            window_seconds: 0,
+        }
+    }
+
     /// The autoscaler `shop` of a namespace.
     pub(crate) fn autoscaler(&self, namespace: &str) -> Value {
         let Self { mode, via, prediction, source, query, window_seconds } = self;

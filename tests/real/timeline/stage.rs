@@ -59,7 +59,7 @@ fn history(start: f64, until: f64) -> String {
     let mut t = ((until - HISTORY) / 60.0).ceil() * 60.0;
     while t < until {
         writeln!(text, "demand{{app=\"shop\"}} {} {t}", demand(t, start)).expect("a String takes all");
-        t += 15.0;
+        t += 60.0;
     }
     text.push_str("# EOF\n");
     text
@@ -217,8 +217,7 @@ impl Stage {
 
     /// The object `shop` of `kind` in a namespace.
     pub(super) fn get(&self, kind: &str, namespace: &str) -> Value {
-        let text = self.plane.kubectl(&["get", kind, "shop", "-n", namespace, "-o", "json"]);
-        serde_json::from_str(&text).expect("kubectl prints JSON")
+        self.plane.object(kind, namespace, "shop")
     }
 }
 
