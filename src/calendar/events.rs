@@ -175,10 +175,15 @@ pub fn factor(windows: &[Window], at: Timestamp) -> f64 {
     windows.iter().map(|window| window.factor(at)).product()
 }
 
-/// The most replicas that an event around `at` asks for at least, the time in which they are readied included.
-pub fn least(windows: &[Window], at: Timestamp) -> Option<Replicas> {
-    let around = |window: &&Window| window.start.minus(window.effect.ready_before) <= at && at < window.end;
-    windows.iter().filter(around).filter_map(|window| window.effect.min_replicas).max()
+/// The most replicas that an event around `at` asks for at least, and which event that is; the time in which they are
+/// readied is part of it.
+pub fn least<'a>(
+    windows: impl IntoIterator<Item = &'a Window>,
+    at: Timestamp,
+) -> Option<(Replicas, &'a Window)> {
+    let around =
+        windows.into_iter().filter(|one| one.start.minus(one.effect.ready_before) <= at && at < one.end);
+    around.filter_map(|one| Some((one.effect.min_replicas?, one))).max_by_key(|(n, _)| *n)
 }
 
 /// `part / whole`, at most 1; the whole of nothing is reached at once.
@@ -186,11 +191,7 @@ fn share_of(part: Span, whole: Span) -> f64 {
     if part >= whole {
         return 1.0;
     }
-    seconds(part) / seconds(whole)
-}
-
-fn seconds(span: Span) -> f64 {
-    f64::from(u32::try_from(span.millis()).unwrap_or(u32::MAX)) / 1000.0
+    part.seconds_f64() / whole.seconds_f64()
 }
 
 impl Calendar {

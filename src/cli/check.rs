@@ -205,7 +205,7 @@ impl Report {
 
     /// What only several manifests together tell.
     fn together(&mut self, prices: &Prices<'_>) {
-        let manifests: Vec<Value> = self.looked_at.iter().map(|(_, manifest)| manifest.clone()).collect();
+        let manifests: Vec<&Value> = self.looked_at.iter().map(|(_, manifest)| manifest).collect();
         for (Place { file, document, line, prefix }, manifest) in &self.looked_at {
             let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
             if text("/kind") != "PredictiveAutoscaler" {

@@ -271,10 +271,7 @@ impl<'a> Events<'a> {
     }
 
     fn least(&self, at: Timestamp) -> Need {
-        let on =
-            self.windows.iter().filter(|one| one.start.minus(one.effect.ready_before) <= at && at < one.end);
-        let least = on.filter_map(|one| Some((one.effect.min_replicas?, one))).max_by_key(|(n, _)| *n);
-        least.map_or_else(Need::default, |(n, one)| Need {
+        calendar::least(self.windows.iter().copied(), at).map_or_else(Need::default, |(n, one)| Need {
             n,
             times: 1.0,
             least: true,

@@ -141,24 +141,18 @@ pub fn apply(
     allowance: Option<&Allowance>,
 ) -> (Replicas, Fact) {
     let Some(rule) = &policy.spend else { return (proposal, Fact::NoPrice) };
-    let counts = (asked, proposal, present_need);
+    let (min, counts) = (policy.bounds.min(), (asked, proposal, present_need));
     match &rule.price {
         Price::Known(price) => {
-            let (limited, fact) = hourly(policy.bounds.min(), (rule, *price), counts);
-            budgeted(policy.bounds.min(), (rule, *price), (asked, limited, present_need), (allowance, fact))
+            let (limited, fact) = hourly(min, (rule, *price), counts);
+            budgeted(min, (rule, *price), (asked, limited, present_need), (allowance, fact))
         }
         Price::Unknown(unpriced) => {
-            let (limited, growth) = unknown(policy.bounds.min(), rule, counts, allowance);
+            let (limited, growth) = unknown(min, rule, counts, allowance);
             // Once a price was known the budget counts with that one too, so that losing it buys nothing.
             let limited = unpriced.last.map_or(limited, |price| {
-                let fact = Fact::NoPrice;
-                budgeted(
-                    policy.bounds.min(),
-                    (rule, price),
-                    (asked, limited, present_need),
-                    (allowance, fact),
-                )
-                .0
+                let counts = (asked, limited, present_need);
+                budgeted(min, (rule, price), counts, (allowance, Fact::NoPrice)).0
             });
             let withheld = Replicas::new(proposal.get().saturating_sub(limited.get()));
             let (unpriced, allowance) = (unpriced.clone(), allowance.cloned());

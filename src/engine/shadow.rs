@@ -91,7 +91,7 @@ impl Shadow {
         if elapsed > GAP_MAX {
             return;
         }
-        let seconds = f64::from(u32::try_from(elapsed.millis()).unwrap_or(u32::MAX)) / 1000.0;
+        let seconds = elapsed.seconds_f64();
         account.replica_seconds += u64::from(self.asked.max(beside).get()) * elapsed.seconds();
         account.standing_seconds += u64::from(standing.get()) * elapsed.seconds();
         let serves = if beside > Replicas::ZERO { self.ready.max(stands.ready) } else { self.ready };

@@ -123,7 +123,7 @@ impl Kept {
         }
         let unserved = (demand - ready.as_f64()).max(0.0);
         let millis = elapsed.millis();
-        let seconds = f64::from(u32::try_from(millis).unwrap_or(u32::MAX)) / 1000.0;
+        let seconds = elapsed.seconds_f64();
         let served = Served { demand: demand * seconds, unserved: unserved * seconds };
         let (short, censored) = (if unserved > 0.0 { millis } else { 0 }, if censored { millis } else { 0 });
         let from = last.floor_to(Step::DAY);

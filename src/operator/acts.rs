@@ -325,13 +325,14 @@ impl TickActs<'_> {
         around.quotas_unread = self.obstacles.quotas_unread;
         let generation = seen.object.metadata.generation;
         let mut claims = status::claims(self.policy, decision, &around);
-        claims.push(objective::claim(self.policy, &memory.measured.kept));
+        let kept = memory.measured.kept.record();
+        claims.push(objective::claim(self.policy, kept.as_ref()));
         let mut new = status::of_decision(self.policy, decision, memory, old);
         new.spend = new.spend.map(|spend| status::with_price(spend, &self.price.0));
         new.observed_generation = generation;
         new.conditions = conditions::merge(&old.conditions, &claims, self.now, generation);
         new.forecast.clone_from(&self.forecast);
-        let kept = objective::status(&memory.measured.kept);
+        let kept = kept.as_ref().map(objective::status);
         new.objective = Some(crate::api::ObjectiveStatus { kept, ..self.objective.clone() });
         new.lead = Some(self.lead.clone());
         new

@@ -20,8 +20,8 @@ pub fn note(kept: &mut Kept, policy: &Policy, decision: &Decision) {
 }
 
 /// The condition: what the last 28 days came to, against what is asked for.
-pub fn claim(policy: &Policy, kept: &Kept) -> Claim {
-    let (holds, reason, message) = match kept.record() {
+pub fn claim(policy: &Policy, record: Option<&Record>) -> Claim {
+    let (holds, reason, message) = match record {
         None => (None, "TooEarly", "no demand was seen yet".to_owned()),
         Some(record) => {
             let (holds, reason) = match record.verdict(policy.objective) {
@@ -29,7 +29,7 @@ pub fn claim(policy: &Policy, kept: &Kept) -> Claim {
                 Verdict::Kept => (Some(true), "Kept"),
                 Verdict::Missed => (Some(false), "Missed"),
             };
-            (holds, reason, sentence(policy, &record))
+            (holds, reason, sentence(policy, record))
         }
     };
     Claim { kind: "ObjectiveKept", holds, reason, message }
@@ -56,10 +56,10 @@ fn sentence(policy: &Policy, record: &Record) -> String {
 }
 
 /// What the status shows of it.
-pub fn status(kept: &Kept) -> Option<KeptStatus> {
-    let Record { since, seen, censored, unserved, short, worst } = kept.record()?;
+pub fn status(record: &Record) -> KeptStatus {
+    let Record { since, seen, censored, unserved, short, worst } = *record;
     let percent = |share: f64| format!("{:.4}%", 100.0 * share);
-    Some(KeptStatus {
+    KeptStatus {
         since: to_jiff(since),
         observed: whole_minutes(seen).to_string(),
         unserved_share: percent(unserved),
@@ -67,7 +67,7 @@ pub fn status(kept: &Kept) -> Option<KeptStatus> {
         saturated: (censored > Span::ZERO).then(|| whole_minutes(censored).to_string()),
         worst_two_minutes: worst.map(|(_, share)| percent(share)),
         worst_at: worst.map(|(at, _)| to_jiff(at)),
-    })
+    }
 }
 
 const fn whole_minutes(span: Span) -> Span {
@@ -84,8 +84,9 @@ mod tests {
     fn the_condition_is_unknown_for_a_day_and_then_tells_what_it_rests_on() {
         let policy = policy();
         let mut kept = Kept::default();
-        assert_eq!(claim(&policy, &kept).holds, None);
-        assert_eq!(status(&kept), None);
+        let claimed = |kept: &Kept| claim(&policy, kept.record().as_ref());
+        assert_eq!(claimed(&kept).holds, None);
+        assert_eq!(kept.record(), None);
         let load = |demand| Load { demand: Some(demand), ready: Replicas::new(4), censored: false };
         let mut now = 1_700_006_400;
         let mut look = |kept: &mut Kept, n: i64, demand: f64| {
@@ -95,18 +96,18 @@ mod tests {
             }
         };
         look(&mut kept, 600, 4.0);
-        assert_eq!((claim(&policy, &kept).holds, claim(&policy, &kept).reason), (None, "TooEarly"));
+        assert_eq!((claimed(&kept).holds, claimed(&kept).reason), (None, "TooEarly"));
         look(&mut kept, 1440, 4.0);
-        assert_eq!((claim(&policy, &kept).holds, claim(&policy, &kept).reason), (Some(true), "Kept"));
+        assert_eq!((claimed(&kept).holds, claimed(&kept).reason), (Some(true), "Kept"));
         look(&mut kept, 10, 8.0);
         look(&mut kept, 10, 4.0);
-        let missed = claim(&policy, &kept);
+        let missed = claimed(&kept);
         assert_eq!((missed.holds, missed.reason), (Some(false), "Missed"));
         assert_eq!(
             missed.message,
             "0.4833% of demand unserved and 0.49% of the time short in 34h19m of demand; asked for: 0.1 % of demand unserved; worst two minutes: 50.0% unserved at 2023-11-16T10:00:00Z"
         );
-        let shown = status(&kept).unwrap();
+        let shown = status(&kept.record().unwrap());
         assert_eq!(
             (shown.time_short.as_str(), shown.worst_two_minutes.as_deref()),
             ("0.4857%", Some("50.0000%"))

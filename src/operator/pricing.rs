@@ -17,6 +17,12 @@ use crate::units::{PricePerReplicaHour, Span, Timestamp};
 
 /// A price query looks back no further than this, as Prometheus does: its age is counted from when it was answered.
 const LOOK_BACK: Span = Span::from_minutes(5);
+
+/// What is asked of a source at `at`, where an answer holds for `max_age`.
+pub fn question(promql: String, at: Timestamp, max_age: Span) -> InstantQuery {
+    InstantQuery { promql, at, max_age: LOOK_BACK.min(max_age) }
+}
+
 /// While the workload cannot be read its pods are taken to cost what they did.
 const TEMPLATE_HOLDS: Span = Span::from_hours(1);
 
@@ -107,7 +113,7 @@ impl Pricing {
             let told = match asked {
                 Asked::Query(query, max_age) => {
                     self.holds = *max_age;
-                    by_query(ctx, query, (at, LOOK_BACK.min(*max_age)), policy.step).await
+                    by_query(ctx, query, (at, *max_age), policy.step).await
                 }
                 Asked::Book => self.by_book(ctx, target, now).await,
             };
@@ -163,13 +169,13 @@ impl Pricing {
 async fn by_query(
     ctx: &Context,
     query: &Query,
-    (at, look_back): (Timestamp, Span),
+    (at, max_age): (Timestamp, Span),
     step: crate::units::Step,
 ) -> Told {
     if let Some(refused) = &query.refused {
         return Err(refused.clone());
     }
-    let asked = InstantQuery { promql: query.promql.clone(), at, max_age: look_back };
+    let asked = question(query.promql.clone(), at, max_age);
     let (digits, at) = ctx.pool.exact(&query.source, &asked, step).await?;
     match PricePerReplicaHour::told(&digits) {
         Ok(price) => Ok((price, at)),

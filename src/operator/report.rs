@@ -240,9 +240,10 @@ pub fn trust_sentence(signals: &[Signal], trust: &BTreeMap<String, TrustState>) 
     (any, sentences.join("; "))
 }
 
-/// What the first forecast shows of itself.
+/// What the first forecast shows of itself; `None` while it has no experts.
 pub fn summary(signals: &[Signal]) -> Option<Summary> {
-    signals.iter().find_map(|signal| Some(signal.forecaster()?.summary()))
+    let summary = signals.iter().find_map(Signal::forecaster)?.summary();
+    (!summary.experts.is_empty()).then_some(summary)
 }
 
 /// The numbers of one decision, for the operator's own metrics.
@@ -250,9 +251,8 @@ pub fn numbers(
     policy: &Policy,
     signals: &[Signal],
     decision: &Decision,
-    (memory, trust): (&Memory, &BTreeMap<String, TrustState>),
+    (memory, trust, summary): (&Memory, &BTreeMap<String, TrustState>, Option<&Summary>),
 ) -> Numbers {
-    let summary = summary(signals).filter(|summary| !summary.experts.is_empty());
     let at_lead = signals.iter().find_map(|signal| {
         let at = decision.at.plus(policy.lead);
         signal.outlook().and_then(|outlook| outlook.at(at)).map(|quantiles| quantiles.times(signal.times(at)))
@@ -268,8 +268,8 @@ pub fn numbers(
         demand_p99: at_lead.map(|quantiles| quantiles.at(0.99).get()),
         trusted: trust.values().any(|trust| trust.trusted),
         skill: signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
-        coverage_p90: summary.as_ref().map(|summary| summary.coverage_90.get()),
-        coverage_p99: summary.as_ref().map(|summary| summary.coverage_99.get()),
+        coverage_p90: summary.map(|summary| summary.coverage_90.get()),
+        coverage_p99: summary.map(|summary| summary.coverage_99.get()),
         hourly_cost: policy
             .spend
             .as_ref()

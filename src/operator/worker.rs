@@ -376,11 +376,11 @@ impl Worker {
         self.decided_before = true;
         self.censored = decision.judged.iter().map(|judged| judged.censored).collect();
         ctx.metrics.decided(decision.bound_by().name(), plan.policy.mode.name());
-        ctx.metrics.show(
-            &self.labels(),
-            &report::numbers(&plan.policy, &plan.signals, &decision, (&memory, &self.trust)),
-        );
-        ctx.metrics.weigh(&self.labels(), report::summary(&plan.signals).as_ref());
+        let summary = report::summary(&plan.signals);
+        let known = (&memory, &self.trust, summary.as_ref());
+        let labels = self.labels();
+        ctx.metrics.show(&labels, &report::numbers(&plan.policy, &plan.signals, &decision, known));
+        ctx.metrics.weigh(&labels, summary.as_ref());
         report::events(&ctx, object, &decision, &new_status, outcome);
         self.growth.measured.kept.clone_from(&memory.measured.kept);
         // A write that was refused leaves an open intent, which the next read of the target settles.

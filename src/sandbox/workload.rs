@@ -38,8 +38,7 @@ pub struct StartUp {
 impl StartUp {
     /// One start-up time, to the second, at least one.
     fn draw(&self, chance: &mut Seed) -> Span {
-        let seconds = f64::from(u32::try_from(self.median.millis()).unwrap_or(u32::MAX)) / 1000.0
-            * (self.spread * chance.normal()).exp();
+        let seconds = self.median.seconds_f64() * (self.spread * chance.normal()).exp();
         let whole = crate::units::replicas_ceil(seconds).get();
         Span::from_seconds(u64::from(whole.max(1)))
     }

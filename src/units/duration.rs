@@ -48,6 +48,11 @@ impl Span {
         self.0 / 1000
     }
 
+    /// Seconds with their fraction; 49 days and more count as 49 days.
+    pub fn seconds_f64(self) -> f64 {
+        f64::from(u32::try_from(self.0).unwrap_or(u32::MAX)) / 1000.0
+    }
+
     /// The span as the standard library's duration.
     pub const fn to_std(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.0)

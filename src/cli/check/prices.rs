@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use crate::api::{self, FieldError, PredictiveAutoscaler};
-use crate::cli::plan::price::{PodRequests, is_target};
-use crate::policy::{PodCost, PriceBook};
+use crate::cli::plan::price::{PodRequests, pod_of};
+use crate::policy::PriceBook;
 
 /// The prices that are given besides the manifests.
 pub(super) struct Prices<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Prices<'a> {
 }
 
 /// The problems of the autoscaler `object` beside `manifests`, itself among them.
-pub(super) fn problems(object: &Value, manifests: &[Value], prices: &Prices<'_>) -> Vec<FieldError> {
+pub(super) fn problems(object: &Value, manifests: &[&Value], prices: &Prices<'_>) -> Vec<FieldError> {
     let Ok(object) = serde_json::from_value::<PredictiveAutoscaler>(object.clone()) else {
         return Vec::new();
     };
@@ -52,25 +52,21 @@ pub(super) fn problems(object: &Value, manifests: &[Value], prices: &Prices<'_>)
 /// Why the price book does not price the pods of the target, if so.
 fn unpriced(
     object: &PredictiveAutoscaler,
-    manifests: &[Value],
+    manifests: &[&Value],
     (book, requests): (&PriceBook, Option<&PodRequests>),
 ) -> Option<FieldError> {
     let at = |problem: String, remedy: String| Some(FieldError::new("spec.spend.priceBook", problem, remedy));
     let named = &object.spec.scale_target_ref;
     let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-    let target = manifests.iter().find(|one| is_target(one, (&named.kind, &named.name), namespace));
-    let pod = match (requests, target) {
-        (Some(stated), _) => Ok(stated.cost().clone()),
-        (None, Some(target)) => PodCost::of_workload(target),
-        (None, None) => {
-            return at(
-                "what the pods request is not known".to_owned(),
-                format!(
-                    "check the manifest of {} `{}` too, or add --pod-requests cpu=500m,memory=1Gi",
-                    named.kind, named.name
-                ),
-            );
-        }
+    let target = (named.kind.as_str(), named.name.as_str(), namespace);
+    let Some(pod) = pod_of(target, manifests.iter().copied(), requests) else {
+        return at(
+            "what the pods request is not known".to_owned(),
+            format!(
+                "check the manifest of {} `{}` too, or add --pod-requests cpu=500m,memory=1Gi",
+                named.kind, named.name
+            ),
+        );
     };
     let error = pod.and_then(|pod| book.price(&pod).map(|_| ())).err()?.to_string();
     let (problem, remedy) = error.split_once(": ").unwrap_or((&error, "correct the price book"));

@@ -6,23 +6,16 @@ use serde_json::Value;
 
 use super::autoscaler::Autoscaler;
 use crate::api;
-use crate::metrics::{InstantQuery, SourceClient};
-use crate::policy::{PodCost, Price, PriceBook, SpendRule};
-use crate::units::{PricePerReplicaHour, ResourceAmount, Span, Timestamp};
-
-/// A price query looks back so far, as the operator does.
-const LOOK_BACK: Span = Span::from_minutes(5);
+use crate::metrics::SourceClient;
+use crate::operator::pricing;
+use crate::policy::{PodCost, Price, PriceBook, SpendRule, Unpriceable};
+use crate::units::{PricePerReplicaHour, ResourceAmount, Timestamp};
 
 /// `cpu=500m,memory=1Gi`: what a pod requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct PodRequests(PodCost);
 
 impl PodRequests {
-    /// Them, on nodes of any kind.
-    pub(in crate::cli) const fn cost(&self) -> &PodCost {
-        &self.0
-    }
-
     /// Parses `cpu=500m,memory=1Gi`; one of them may be left out.
     pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
         let (mut cpu, mut memory) = (None, None);
@@ -93,34 +86,37 @@ fn by_book(
         bail!("spec.spend.priceBook: no price book is given: add --price-book FILE, or --price VALUE");
     };
     api::in_currency(book, currency).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let pod = if let Some(PodRequests(stated)) = given.requests {
-        stated.clone()
-    } else if let Some(target) = target_among(given.others, autoscaler) {
-        PodCost::of_workload(target).context("spec.spend.priceBook")?
-    } else {
-        let named = &autoscaler.object.spec.scale_target_ref;
+    let named = &autoscaler.object.spec.scale_target_ref;
+    let target = (named.kind.as_str(), named.name.as_str(), autoscaler.namespace.as_str());
+    let Some(pod) = pod_of(target, given.others, given.requests) else {
         bail!(
             "spec.spend.priceBook: what the pods request is not known: add -f FILE that has {} `{}`, or --pod-requests cpu=500m,memory=1Gi",
             named.kind,
             named.name
         );
     };
+    let pod = pod.context("spec.spend.priceBook")?;
     let (price, rate) = book.price(&pod).context("spec.spend.priceBook")?;
     Ok((price, format!("by the {} of the price book", rate.name())))
 }
 
-/// The target of the autoscaler among `manifests`.
-fn target_among<'a>(manifests: &'a [Value], autoscaler: &Autoscaler) -> Option<&'a Value> {
-    let named = &autoscaler.object.spec.scale_target_ref;
-    manifests.iter().find(|one| is_target(one, (&named.kind, &named.name), &autoscaler.namespace))
-}
-
-/// Whether `manifest` is the object of that kind and name in `namespace`; one without a namespace is of every one.
-pub(in crate::cli) fn is_target(manifest: &Value, (kind, name): (&str, &str), namespace: &str) -> bool {
-    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
-    text("/kind") == Some(kind)
-        && text("/metadata/name") == Some(name)
-        && text("/metadata/namespace").is_none_or(|its| its == namespace)
+/// The pods of the target of that kind, name and namespace: as they are stated, or as its manifest among `manifests` has
+/// them; one without a namespace is of every one. `None` where neither is given.
+pub(in crate::cli) fn pod_of<'a>(
+    (kind, name, namespace): (&str, &str, &str),
+    manifests: impl IntoIterator<Item = &'a Value>,
+    stated: Option<&PodRequests>,
+) -> Option<Result<PodCost, Unpriceable>> {
+    if let Some(PodRequests(stated)) = stated {
+        return Some(Ok(stated.clone()));
+    }
+    let is_target = |manifest: &&Value| {
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+        text("/kind") == Some(kind)
+            && text("/metadata/name") == Some(name)
+            && text("/metadata/namespace").is_none_or(|its| its == namespace)
+    };
+    manifests.into_iter().find(is_target).map(PodCost::of_workload)
 }
 
 fn by_query(
@@ -136,7 +132,7 @@ fn by_query(
         );
     };
     let client = SourceClient::new(super::prometheus::settings(url))?;
-    let asked = InstantQuery { promql: query.promql, at, max_age: LOOK_BACK.min(max_age) };
+    let asked = pricing::question(query.promql, at, max_age);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let remedy = "correct spec.spend.priceQuery, or add --price VALUE";
     let (digits, _) = runtime

@@ -66,7 +66,7 @@ pub fn needs(
         return None;
     }
     let most = |at: Timestamp, need: &dyn Fn(&View<'_>) -> Option<Replicas>| {
-        let announced = calendar::least(events, at).unwrap_or(Replicas::ZERO);
+        let announced = calendar::least(events, at).map_or(Replicas::ZERO, |(least, _)| least);
         policy.bounds.clamp(views.iter().filter_map(need).fold(announced, Replicas::max))
     };
     let mut ahead = Vec::new();
