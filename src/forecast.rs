@@ -323,7 +323,8 @@ impl Forecaster {
         let mut steps = view.steps(1, last.min(self.config.horizon_steps));
         if let Some(Fitted { calibration, .. }) = &self.model {
             for (ahead, quantiles) in (1..).zip(&mut steps) {
-                *quantiles = calibration.widen(ahead, quantiles, view.bound());
+                let part = view.part(ahead);
+                *quantiles = calibration.widen((ahead, part), quantiles, view.bound());
             }
         }
         Some(QuantileForecast { newest: self.series.time(newest), step: self.config.step, steps })
@@ -489,7 +490,8 @@ impl Forecaster {
     /// assert!((midnight - 100.0).abs() < 30.0, "{midnight}");
     /// ```
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        Checkpoint::new(&self.series, &self.model.as_ref()?.model)
+        let Fitted { model, calibration, .. } = self.model.as_ref()?;
+        Checkpoint::new(&self.series, model, calibration)
     }
 
     /// A forecaster from a checkpoint and whatever history could be read again, in time order.
@@ -522,7 +524,12 @@ impl Forecaster {
         if read.millis() >= kept.millis() / 2 {
             forecaster.refit();
         } else {
-            forecaster.model = Some(forecaster.fitted(model, forecaster.clock()));
+            let mut fitted = forecaster.fitted(model, forecaster.clock());
+            let reach = (forecaster.series.blocking().factor(), forecaster.config.horizon_steps);
+            if let Some(calibration) = checkpoint.calibration(reach) {
+                fitted.calibration = calibration;
+            }
+            forecaster.model = Some(fitted);
             forecaster.fitted = forecaster.slots();
         }
         Ok(forecaster)
@@ -540,9 +547,13 @@ impl Forecaster {
     fn fitted(&self, model: Model, clock: Clock) -> Fitted {
         let (series, horizon) = (&self.series, self.config.horizon_steps);
         let calibration = if self.without == Without::Calibration {
-            Calibration::new(series.blocking().factor(), horizon)
+            Calibration::new((series.blocking().factor(), horizon), None)
         } else {
-            Calibration::warm(Sight { model: &model, series, clock: &clock }, horizon)
+            Calibration::warm(
+                Sight { model: &model, series, clock: &clock },
+                horizon,
+                self.without != Without::PartsOfDay,
+            )
         };
         Fitted { model, clock, calibration }
     }

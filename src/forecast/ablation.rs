@@ -14,6 +14,8 @@ pub enum Without {
     Combination,
     /// The widening of high quantiles.
     Calibration,
+    /// Parts of the local day with widths of their own.
+    PartsOfDay,
     /// What many series have in common, as an expert and as what others lean on.
     GlobalModel,
     /// Following changes of level within the hour.
@@ -25,10 +27,11 @@ pub enum Without {
 }
 
 /// The parts that are no experts.
-const PARTS: [(&str, Without); 7] = [
+const PARTS: [(&str, Without); 8] = [
     ("nothing", Without::Nothing),
     ("combination", Without::Combination),
     ("calibration", Without::Calibration),
+    ("parts-of-day", Without::PartsOfDay),
     ("global-model", Without::GlobalModel),
     ("shifts", Without::Shifts),
     ("cleaning", Without::Cleaning),
@@ -64,6 +67,7 @@ impl Without {
             Self::Nothing
             | Self::Combination
             | Self::Calibration
+            | Self::PartsOfDay
             | Self::Shifts
             | Self::Cleaning
             | Self::FoundSeason => false,

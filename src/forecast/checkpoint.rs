@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alone::Alone;
+use super::calibration::{Calibration, Parts};
 use super::experts::{ALL, EXPERTS};
 use super::features::Ladder;
 use super::global::GlobalModel;
@@ -72,6 +73,9 @@ pub struct Checkpoint {
     standing: Option<Shift>,
     #[serde(default)]
     cycle: Option<Position>,
+    /// Thousandths of the calibration's numbers at the near and the far distance; nothing was stored before it had any.
+    #[serde(default)]
+    widths: Option<[Vec<i32>; 2]>,
     knots: Vec<StoredKnot>,
 }
 
@@ -92,7 +96,7 @@ struct StoredMember {
 }
 
 impl Checkpoint {
-    pub(super) fn new(series: &Series, model: &Model) -> Option<Self> {
+    pub(super) fn new(series: &Series, model: &Model, calibration: &Calibration) -> Option<Self> {
         let newest = series.time(series.newest()?);
         let end = bin_start(newest).plus(BIN);
         let start = end.minus(Span::from_millis(BIN.millis() * u64::from(BINS)));
@@ -118,6 +122,9 @@ impl Checkpoint {
             watch: model.watch,
             standing: model.standing,
             cycle: model.cycle,
+            widths: Some(
+                calibration.numbers().map(|numbers| numbers.iter().map(|n| integer(n * UNIT)).collect()),
+            ),
             knots: kept_knots(model).map(StoredKnot::new).collect(),
         })
     }
@@ -165,6 +172,14 @@ impl Checkpoint {
         ))
     }
 
+    /// The stored calibration of forecasts over `horizon` steps of which `factor` are a block.
+    pub(super) fn calibration(&self, (factor, horizon): (i64, usize)) -> Option<Calibration> {
+        let numbers = self.widths.as_ref()?.each_ref().map(|numbers| {
+            numbers.iter().map(|thousandths| f64::from(*thousandths) / UNIT).collect::<Vec<f64>>()
+        });
+        Calibration::from_numbers((factor, horizon), &numbers)
+    }
+
     /// The stored model.
     pub(super) fn model(&self, global: &GlobalModel) -> Result<Model, RestoreError> {
         let knots: Option<Vec<Knot>> = self.knots.iter().map(StoredKnot::restore).collect();
@@ -176,6 +191,7 @@ impl Checkpoint {
             knots,
             shape: self.shape,
             coverage: self.coverage,
+            parts: Parts::default(),
             watch: self.watch,
             standing: self.standing,
             cycle: self.cycle.filter(|length| *length > 0),

@@ -6,6 +6,7 @@
 //! pool, as in online aggregation of quantile forecasts). A mean of quantiles is spoilt by one member that explodes,
 //! so every opinion is first moved within reach of the weighted median.
 
+use super::calibration::Excesses;
 use super::experts::{ALL, EXPERTS};
 use super::kernels::{float, short};
 use super::lessons::{Lesson, scattered};
@@ -50,6 +51,8 @@ struct Verdict {
     actual: f64,
     opinions: Opinions,
     recency: f64,
+    /// The part of the local day that it lies in.
+    part: usize,
 }
 
 /// What the pooled forecast reached on past targets.
@@ -57,6 +60,9 @@ struct Verdict {
 pub(super) struct Evaluation {
     seen: u32,
     under: [u32; 2],
+    /// How far from the nearest to the furthest knot the one that is evaluated lies.
+    pub(super) share: f64,
+    pub(super) excesses: Excesses,
 }
 
 impl Evaluation {
@@ -68,7 +74,9 @@ impl Evaluation {
         self.under.map(|n| f64::from(n) / f64::from(self.seen))
     }
 
-    fn add(&mut self, pooled: &[f64; N_LEVELS], actual: f64) {
+    fn add(&mut self, pooled: &[f64; N_LEVELS], Verdict { actual, part, .. }: &Verdict) {
+        let actual = *actual;
+        self.excesses.add(self.share, *part, pooled, actual);
         let [_, _, _, _, _, _, q90, _, q99, _, _] = *pooled;
         self.seen += 1;
         for (count, quantile) in self.under.iter_mut().zip([q90, q99]) {
@@ -108,7 +116,7 @@ pub(super) fn weigh(
         let pooled = pool(&verdict.opinions, &weights);
         let [_, low, .., high, _, _, _] = pooled;
         width += verdict.recency * (high - low);
-        evaluation.add(&pooled, verdict.actual);
+        evaluation.add(&pooled, verdict);
     }
     (weights, width / recent.max(f64::MIN_POSITIVE))
 }
@@ -134,6 +142,7 @@ fn verdicts(
             actual: lesson.actual(),
             opinions,
             recency: 0.5_f64.powf(lesson.age / HALF_LIFE),
+            part: lesson.part,
         });
     }
     verdicts.reverse();
@@ -174,7 +183,7 @@ fn descend(start: &[f64; EXPERTS], verdicts: &[Verdict], level: usize, unit: f64
     let probability = LEVELS.get(level).copied().unwrap_or(0.5);
     let mut weights = *start;
     let (mut mean, mut total) = ([0.0; EXPERTS], 0.0);
-    for Verdict { actual, opinions, recency } in verdicts {
+    for Verdict { actual, opinions, recency, .. } in verdicts {
         let said = opinions.map(|opinion| opinion.and_then(|q| q.get(level).copied()));
         let pooled: f64 = said.iter().zip(&weights).map(|(said, weight)| said.unwrap_or(0.0) * weight).sum();
         let slope = f64::from(u8::from(*actual < pooled)) - probability;

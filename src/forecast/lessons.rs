@@ -33,6 +33,8 @@ pub(super) struct Lesson {
     weights: [f64; 2],
     /// Time block for errors out of sample.
     pub(super) fold: usize,
+    /// The part of the local day that the target lies in.
+    pub(super) part: usize,
 }
 
 /// What came of it, in one space.
@@ -229,6 +231,7 @@ impl<'a> Material<'a> {
             age: 0.0,
             weights: [1.0; 2],
             fold: 0,
+            part: levels.part(position + ahead),
         })
     }
 

@@ -4,6 +4,7 @@
 //! So the features of lessons and of forecasts are computed by the same code from the same numbers.
 
 use super::alone::Alone;
+use super::calibration::PARTS;
 use super::features::AHEAD_DAYS_MAX;
 use super::kernels::{Sums, running_sums, short};
 use super::shift::{Shift, Shifts};
@@ -106,6 +107,11 @@ impl Clock {
     /// The start of `block`.
     fn time(&self, block: Block) -> Timestamp {
         Timestamp::from_millis(self.start.millis().saturating_add(block.saturating_mul(self.block_millis)))
+    }
+
+    /// The part of the local day that `at` lies in: 0 .. [`PARTS`].
+    pub(super) fn part(&self, at: Timestamp) -> usize {
+        usize::try_from(self.offsets.second_of_day(at)).unwrap_or(0) * PARTS / 86_400
     }
 
     /// The slot of `series` with the same local time `days` days before `slot`.
@@ -302,6 +308,11 @@ impl<'a> Levels<'a> {
     /// Whether the local day of the level at `position` is a Saturday or Sunday.
     pub(super) fn is_weekend(&self, position: Position) -> bool {
         self.clock.offsets.weekday(self.clock.time(position + self.first)).is_weekend()
+    }
+
+    /// The part of the local day that the level at `position` begins in.
+    pub(super) fn part(&self, position: Position) -> usize {
+        self.clock.part(self.clock.time(position + self.first))
     }
 
     /// Levels in 24 hours, rounded.

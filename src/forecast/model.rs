@@ -3,11 +3,12 @@
 use super::ExpertShare;
 use super::ablation::Without;
 use super::alone::Alone;
+use super::calibration::Parts;
 use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
 use super::experts::{ALL, EXPERTS};
 use super::features::{Ladder, Rows};
 use super::global::{GlobalModel, Outlook};
-use super::kernels::{count, float};
+use super::kernels::{count, float, ratio};
 use super::lessons::{Lesson, Material, alone_in};
 use super::levels::{Clock, Position};
 use super::member::Member;
@@ -56,6 +57,8 @@ pub(super) struct Model {
     pub(super) shape: Shape,
     /// Coverage of the .9 and the .99 quantile on past targets.
     pub(super) coverage: [f64; 2],
+    /// How much wider each part of the local day is than the whole.
+    pub(super) parts: Parts,
     /// Which changes of level it follows.
     pub(super) watch: Option<Watch>,
     /// The change of level of the last week, at a block.
@@ -127,10 +130,13 @@ impl Model {
         let cycle = material.levels.cycle();
         let origins = material.origins(end, rung);
         let mut evaluation = Evaluation::default();
+        let nearest = ahead.first().copied().unwrap_or(1);
+        let furthest = ahead.last().copied().unwrap_or(1);
         let mut widths = Vec::with_capacity(ahead.len());
         let mut knots: Vec<Knot> = Vec::with_capacity(ahead.len());
         for &ahead in ahead {
             let lessons = material.lessons(&origins, ahead);
+            evaluation.share = ratio(ahead - nearest, (furthest - nearest).max(1));
             let outlook = |ahead| global.outlook(material.block_seconds, rung, ahead);
             let nearer = knots.last().map(|knot| (knot, outlook(knot.ahead)));
             let (knot, width) = fit_knot(
@@ -143,8 +149,8 @@ impl Model {
         }
         let further = widths.iter().skip(1).zip(ahead.iter().skip(1));
         for ((knot, width), (next, at)) in knots.iter_mut().zip(&widths).zip(further) {
-            let ratio = if *width > 0.0 { (next / width).clamp(1.0, GROWTH_MAX) } else { 1.0 };
-            knot.growth = ratio.powf(super::kernels::ratio(at - knot.ahead, 1).recip());
+            let growth = if *width > 0.0 { (next / width).clamp(1.0, GROWTH_MAX) } else { 1.0 };
+            knot.growth = growth.powf(ratio(at - knot.ahead, 1).recip());
         }
         let (scale, coverage) = (material.scale, evaluation.coverage());
         Self {
@@ -154,6 +160,7 @@ impl Model {
             knots,
             shape,
             coverage,
+            parts: evaluation.excesses.widths(ratio(end, material.levels.day())),
             watch: None,
             standing: None,
             cycle,

@@ -8,6 +8,7 @@ mod invariants;
 mod laws;
 mod nasty;
 mod noise;
+mod parts;
 mod ramps;
 mod seasons;
 mod tails;

@@ -23,6 +23,13 @@ pub(super) struct Sight<'a> {
     pub(super) clock: &'a Clock,
 }
 
+impl Sight<'_> {
+    /// The part of the local day that a slot begins in.
+    pub(super) fn part(&self, slot: Slot) -> usize {
+        self.clock.part(self.series.time(slot))
+    }
+}
+
 /// One origin.
 pub(super) struct View<'a> {
     sight: Sight<'a>,
@@ -123,6 +130,11 @@ impl<'a> View<'a> {
     /// The most that any quantile may say, in demand.
     pub(super) const fn bound(&self) -> f64 {
         self.bound
+    }
+
+    /// The part of the local day that the step `ahead` of the origin's slot begins in.
+    pub(super) fn part(&self, ahead: usize) -> usize {
+        self.sight.part(self.slot + Slot::try_from(ahead).unwrap_or(0))
     }
 
     /// The median for the block after the origin's, in demand.
