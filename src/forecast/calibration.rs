@@ -11,7 +11,7 @@
 //! the .9 quantile, slowly, upwards and downwards, and adds to the widening or takes from it what its own misses of the
 //! .99 quantile say.
 
-use super::kernels::{float, weighted_quantiles};
+use super::kernels::{float, short, weighted_quantiles};
 use super::quantiles::{N_LEVELS, Quantiles};
 use super::view::{Sight, View};
 use crate::series::{Sample, Slot};
@@ -78,7 +78,7 @@ struct Band {
 
 /// One part of the local day at one distance, in logarithms of width.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Part {
+struct Part {
     /// Of all quantiles above the median.
     upper: f64,
     /// Of the .99 quantile and above, in addition to the band's.
@@ -121,21 +121,25 @@ impl Excesses {
                     let width = if own > 0.0 && whole > 0.0 { (own / whole).ln() * known } else { 0.0 };
                     width.clamp(-PART_MOST.ln(), PART_MOST.ln())
                 });
-                Part { upper, high: (highest - upper).max(0.0) }
+                [short(upper), short((highest - upper).max(0.0))]
             })
         })
     }
 }
 
-/// Widths of the parts of the day at the near and the far distance.
-pub(super) type Parts = [[Part; PARTS]; 2];
+/// Widths of the parts of the day at the near and the far distance: of the quantiles above the median, and of the .99 and
+/// above in addition.
+pub(super) type Parts = [[[f32; 2]; PARTS]; 2];
 
 impl Calibration {
     /// Not widened, but for `parts` of the day, which stay alike without.
     pub(super) fn new((factor, horizon): (i64, usize), parts: Option<Parts>) -> Self {
         let by_part = parts.is_some();
         let [near, far] = parts.unwrap_or_default();
-        let band = |ahead, parts| Band { ahead, width: 0.0, run: 0, parts };
+        let band = |ahead, parts: [[f32; 2]; PARTS]| {
+            let parts = parts.map(|[upper, high]| Part { upper: f64::from(upper), high: f64::from(high) });
+            Band { ahead, width: 0.0, run: 0, parts }
+        };
         let factor = usize::try_from(factor).unwrap_or(1).max(1);
         Self { factor, by_part, bands: [band(factor.min(horizon.max(1)), near), band(horizon.max(1), far)] }
     }

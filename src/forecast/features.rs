@@ -226,11 +226,6 @@ impl Origin {
         }
     }
 
-    /// The mean of the day up to it.
-    pub(super) fn base(&self) -> f64 {
-        self.base
-    }
-
     /// The newest level.
     pub(super) fn last(&self) -> f64 {
         let [last, ..] = self.shared;

@@ -20,6 +20,11 @@ const ABOVE: f64 = 0.001;
 /// of it: what a week taught may be wrong tomorrow.
 const LEEWAY: f64 = 2.0;
 
+/// What demand exceeds capacity by when it does, at least, as a part of itself: a level that is exceeded so rarely that
+/// this keeps the objective's share is low enough for every step. Else the mean of demand that bursts once a week, to a
+/// hundred times of itself, would ask for dozens of replicas at every hour.
+const EXCESS: f64 = 0.1;
+
 /// Between two levels: `mass` of probability spread evenly from `low` to `high`.
 struct Segment {
     low: f64,
@@ -134,8 +139,9 @@ impl Quantiles {
     }
 
     /// The capacity, in demand, that an objective leads to. A share of all demand is kept at the quantile `rehearsed`
-    /// that did so for a week, but no step is left with more than twice the share or given less than half of it; without
-    /// a rehearsal every step keeps the share itself.
+    /// that did so for a week, but no step is left with more than twice the share, unless demand exceeds its capacity as
+    /// rarely as the objective bears anyway, or given less than half of it; without a rehearsal every step keeps the share
+    /// itself.
     pub fn capacity_for(&self, objective: Objective, rehearsed: Option<Share>) -> f64 {
         if let Some(level) = objective.level() {
             return self.at(level.get()).get();
@@ -143,7 +149,8 @@ impl Quantiles {
         let unserved = objective.share();
         let times = |by: f64| Share::new(unserved.get() * by).unwrap_or(unserved);
         let Some(level) = rehearsed else { return self.capacity_for_unserved(unserved) };
-        let least = self.capacity_for_unserved(times(LEEWAY));
+        let rarely = self.at(1.0 - unserved.get() / EXCESS).get();
+        let least = self.capacity_for_unserved(times(LEEWAY)).min(rarely);
         let most = self.capacity_for_unserved(times(1.0 / LEEWAY));
         self.at(level.get()).get().min(most).max(least)
     }

@@ -93,6 +93,20 @@ impl Rehearsal {
         }
     }
 
+    /// What the rung of least cost came to over all of `parts`, in demand times steps, a missing unit weighing `weight`
+    /// idle ones.
+    pub(super) fn least_cost(parts: &[Self], weight: f64) -> f64 {
+        let [first, rest @ ..] = Self::costs(parts, weight);
+        rest.into_iter().fold(first, f64::min)
+    }
+
+    fn costs(parts: &[Self], weight: f64) -> [f64; N_RUNGS] {
+        let sum = |of: fn(&Self) -> &[f32; N_RUNGS], rung: usize| -> f64 {
+            parts.iter().filter_map(|part| of(part).get(rung)).map(|&one| f64::from(one)).sum()
+        };
+        std::array::from_fn(|rung| sum(|part| &part.held, rung) + weight * sum(|part| &part.missing, rung))
+    }
+
     /// The least level that would have kept `unserved` over all of `parts`. Where none would have, the rung of least
     /// cost, a missing replica weighing `weight` idle ones: bursts that no quantile foresees are a reason to hold more
     /// only as far as more serves them. `None` before there was any demand.
@@ -113,9 +127,8 @@ impl Rehearsal {
             }
             below = Some((level, missing));
         }
-        let cost = |rung: usize| sum(|part| &part.held, rung) + weight * sum(|part| &part.missing, rung);
-        let least = (0..N_RUNGS).min_by(|&a, &b| cost(a).total_cmp(&cost(b)))?;
-        RUNGS.get(least).copied().and_then(Share::new)
+        let costs = Self::costs(parts, weight).into_iter().zip(RUNGS);
+        costs.min_by(|(a, _), (b, _)| a.total_cmp(b)).and_then(|(_, level)| Share::new(level))
     }
 }
 
@@ -213,6 +226,18 @@ mod tests {
         let mut idle = Rehearsal::default();
         idle.add(&[0.0; N_RUNGS], one(), came(0.0));
         assert_eq!(Rehearsal::level(&[idle], unserved, 99.0), None);
+    }
+
+    #[test]
+    fn the_least_cost_is_that_of_the_best_rung() {
+        let weight = 99.0;
+        let parts = [rehearsed(|_| false), rehearsed(|_| false)];
+        let costs = Rehearsal::costs(&parts, weight);
+        let least = Rehearsal::least_cost(&parts, weight);
+        // One more is held for 1 - 1 / 99: the rung next to it.
+        let [.., at_99, _, _] = costs;
+        assert!((least - at_99).abs() < 1e-9, "{costs:?}");
+        assert!(costs.iter().all(|cost| least <= *cost));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //! whether it knows what is to come at all.
 //!
 //! All decisions of the last week are judged at the lead: the forecast's, the reactive rival's from the newest sample,
-//! the seasonal one's from yesterday's. The forecast is judged by the cheaper of two capacities: the one for the
-//! objective, and the one of least cost. A rival with room to spare beats any that leaves just the allowed share
-//! unserved where missing replicas are priced so that the two cost the same, even one that foresees everything.
+//! the seasonal one's from yesterday's. The forecast is judged by the cheapest of three capacities: the one for the
+//! objective, the one of least cost, and the best of the levels that are rehearsed as they would be followed. A rival
+//! with room to spare beats any that leaves just the allowed share unserved where missing replicas are priced so that
+//! the two cost the same, even one that foresees everything; and where one is worth a thousand idle ones, a few minutes
+//! of a week decide, which the replicas that stand may have served.
 //!
 //! What it knows is judged at the lead and an hour ahead, where a season shows that minutes hide: its median is to be
-//! nearer than the newest demand and the mean of the last day by more than a trifle and more than chance (Diebold and
-//! Mariano 1995, on means of four hours).
+//! nearer than the newest demand and the median of the last day by more than a trifle and more than chance (Diebold and
+//! Mariano 1995, on means of four hours). Against the mean of the day the median of any noise that bursts would win.
 //!
 //! At first decisions are replayed, with experts that were fitted before the days they are judged on; until the
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
@@ -26,7 +28,7 @@ use super::model::Model;
 use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Rehearsal, Standing};
 use super::view::{Sight, View};
-use crate::series::{Sample, Series, Slot};
+use crate::series::{Sample, Series, Slot, median};
 use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, replicas_ceil};
 
 /// Days of decisions that are judged.
@@ -45,6 +47,9 @@ const DECISIONS_MAX: Position = 336;
 /// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
 /// minutes each day.
 const STRIDE: usize = 3;
+
+/// The median of a day is that of so many of its samples: the middle of many more is hardly nearer.
+const SAMPLED: Slot = 288;
 
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
 const SPAN_SECONDS: i64 = 4 * 3600;
@@ -102,7 +107,7 @@ pub struct Trust {
     /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; at most -.03 when
     /// `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
-    /// Standard errors by which the median is nearer to what came than the newest demand and the mean of the last day,
+    /// Standard errors by which the median is nearer to what came than the newest demand and the median of the last day,
     /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more.
     pub certainty: f64,
     /// The quantile that would have kept the objective, followed at every step of the last week.
@@ -176,7 +181,7 @@ struct Costs {
     /// Of the forecast's capacity for the objective, of its capacity of least cost, of the reactive and the seasonal
     /// rival, in replica-steps.
     sums: [f32; 4],
-    /// Absolute errors of the forecast's median, the newest demand and the mean of the last day: at the lead, and an
+    /// Absolute errors of the forecast's median, the newest demand and the median of the last day: at the lead, and an
     /// hour ahead.
     errors: [[f32; 3]; 2],
     rehearsal: Rehearsal,
@@ -305,7 +310,10 @@ impl Ledger {
             decisions += f64::from(costs.decisions);
         }
         let [for_objective, least, reactive, seasonal] = sums;
-        let (cost, rival) = (for_objective.min(least), reactive.min(seasonal));
+        let rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
+        let (objective, weight) = (self.question.objective, missing_weight(self.question.objective));
+        let followed = Rehearsal::least_cost(&rehearsed, weight) / self.question.capacity.get();
+        let (cost, rival) = (for_objective.min(least).min(followed), reactive.min(seasonal));
         let decisions = count(decisions);
         if rival <= 0.0 || decisions < DECISIONS_MIN {
             return Trust::UNMEASURED;
@@ -316,9 +324,7 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        let rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
-        let objective = self.question.objective;
-        let level = Rehearsal::level(&rehearsed, objective.share(), missing_weight(objective));
+        let level = Rehearsal::level(&rehearsed, objective.share(), weight);
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
@@ -392,7 +398,8 @@ impl Ledger {
             self.add_decision(series, target, &wanted);
             self.rehearse(series, target, (&quantiles, now), Came { demand: actual, censored: false, steps });
         }
-        let said = [quantiles.at(0.5).get(), now, lesson.rows.linear.base * scale];
+        let day = (position - levels.day() + 1..=position).filter_map(|position| levels.reading(position));
+        let said = [quantiles.at(0.5).get(), now, median(&mut day.collect::<Vec<f64>>()) * scale];
         self.add_errors(series, target, &Outcome { said, actual, steps }, horizon);
     }
 
@@ -460,7 +467,7 @@ impl Ledger {
 /// One step as it was foreseen.
 struct Step {
     quantiles: Quantiles,
-    /// The newest demand at the origin, and the mean of the day before it.
+    /// The newest demand at the origin, and the median of the day before it.
     now: f64,
     level: f64,
     actual: f64,
@@ -477,7 +484,12 @@ impl Step {
         let now = sight.series.sample(origin).reading()?;
         let view = View::new(sight, origin)?;
         let quantiles = view.steps(steps, steps).pop()?;
-        Some(Self { quantiles, now, level: view.level(), actual, censored })
+        let day = sight.clock.slot_days_before(sight.series, origin, 1);
+        let stride = usize::try_from((origin - day) / SAMPLED).unwrap_or(1).max(1);
+        let readings =
+            (day + 1..=origin).rev().step_by(stride).filter_map(|slot| sight.series.known(slot).reading());
+        let level = median(&mut readings.collect::<Vec<f64>>());
+        Some(Self { quantiles, now, level, actual, censored })
     }
 }
 

@@ -122,11 +122,6 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// The mean of the last day, in demand.
-    pub(super) fn level(&self) -> f64 {
-        self.origin.base() * self.scale
-    }
-
     /// The most that any quantile may say, in demand.
     pub(super) const fn bound(&self) -> f64 {
         self.bound

@@ -30,6 +30,23 @@ fn apart<const N: usize>(a: &[Quantiles], b: &[Quantiles], levels: [f64; N]) -> 
     levels.into_iter().flat_map(at).fold(0.0, f64::max)
 }
 
+#[test]
+fn a_burst_that_comes_once_a_week_is_held_at_no_hour() {
+    // A hundred times of itself in a few minutes of a thousand.
+    let bursts = Quantiles::new([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 100.0]).unwrap();
+    let asked = |unserved: &str, level: Option<f64>| {
+        let objective = Objective::Unserved(Share::parse(unserved).unwrap());
+        bursts.capacity_for(objective, level.and_then(Share::new))
+    };
+    assert!(asked("10%", None) > 10.0, "every step for itself: {}", asked("10%", None));
+    assert!((asked("10%", Some(0.5)) - 1.0).abs() < 1e-9, "{}", asked("10%", Some(0.5)));
+    assert!(
+        asked("0.01%", Some(0.5)) > 90.0,
+        "an objective that bears no burst: {}",
+        asked("0.01%", Some(0.5))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

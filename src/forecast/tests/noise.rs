@@ -22,6 +22,12 @@ fn walk(n: usize, size: f64, dice: &mut Dice) -> Vec<f64> {
         .collect()
 }
 
+/// Values of median 1000 that have nothing to do with each other and reach far above it: nearer to their median than to
+/// their mean.
+fn bursting(n: usize, size: f64, dice: &mut Dice) -> Vec<f64> {
+    (0..n).map(|_| 1000.0 * (size * dice.normal()).exp()).collect()
+}
+
 const TRUSTED: TrustState = TrustState { trusted: true, streak: 2, level: None };
 
 /// The state of trust that stood before, after a day of hourly measurements.
@@ -45,6 +51,15 @@ proptest! {
     fn white_noise_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.02_f64..0.3, which in 0_usize..3) {
         let values = white(8 * 1440, size, &mut Dice::new(seed));
         for unserved in ["0.1%", "1%"] {
+            let state = after_a_day(&values, &question(LEADS[which], unserved), TRUSTED);
+            prop_assert!(!state.trusted);
+        }
+    }
+
+    #[test]
+    fn noise_that_bursts_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.8_f64..1.6, which in 0_usize..3) {
+        let values = bursting(8 * 1440, size, &mut Dice::new(seed));
+        for unserved in ["1%", "10%"] {
             let state = after_a_day(&values, &question(LEADS[which], unserved), TRUSTED);
             prop_assert!(!state.trusted);
         }

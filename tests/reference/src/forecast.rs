@@ -25,7 +25,8 @@ pub fn need(replicas: f64) -> u32 {
     (replicas * (1.0 - 1e-9)).ceil() as u32
 }
 
-/// What a step needs: the share unserved, or a rehearsed quantile that leaves twice it at most and half at least.
+/// What a step needs: the share unserved, or a rehearsed quantile that leaves half of it at least, and twice it at most
+/// or is exceeded so rarely that a tenth above it each time comes to the share.
 pub fn sized(q: &[f64; 11], capacity: f64, objective: Objective, level: Option<f64>) -> u32 {
     let unserved = match objective {
         Objective::Unserved(share) => share,
@@ -37,7 +38,8 @@ pub fn sized(q: &[f64; 11], capacity: f64, objective: Objective, level: Option<f
     };
     let least = |times: f64| least_for_unserved(q, capacity, unserved * times);
     let at = |level: f64| need(quantile(q, level) / capacity);
-    level.map_or_else(|| least(1.0), |level| at(level).clamp(least(2.0), least(0.5)))
+    let bounded = |level: f64| at(level).min(least(0.5)).max(least(2.0).min(at(1.0 - 10.0 * unserved)));
+    level.map_or_else(|| least(1.0), bounded)
 }
 
 fn quantile(q: &[f64; 11], level: f64) -> f64 {
