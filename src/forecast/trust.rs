@@ -16,6 +16,8 @@
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
 //! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
+mod step;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -27,9 +29,10 @@ use super::levels::Position;
 use super::model::Model;
 use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Rehearsal, Standing};
-use super::view::{Sight, View};
-use crate::series::{Sample, Series, Slot, median};
+use super::view::Sight;
+use crate::series::{Series, Slot, median};
 use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, replicas_ceil};
+use step::Step;
 
 /// Days of decisions that are judged.
 const DAYS: Position = 7;
@@ -47,9 +50,6 @@ const DECISIONS_MAX: Position = 336;
 /// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
 /// minutes each day.
 const STRIDE: usize = 3;
-
-/// The median of a day is that of so many of its samples: the middle of many more is hardly nearer.
-const SAMPLED: Slot = 288;
 
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
 const SPAN_SECONDS: i64 = 4 * 3600;
@@ -461,35 +461,6 @@ impl Ledger {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.spans.capacity() * size_of::<Costs>() + self.standing.bytes()
-    }
-}
-
-/// One step as it was foreseen.
-struct Step {
-    quantiles: Quantiles,
-    /// The newest demand at the origin, and the median of the day before it.
-    now: f64,
-    level: f64,
-    actual: f64,
-    /// Whether `actual` is only a lower bound.
-    censored: bool,
-}
-
-impl Step {
-    /// What was foreseen of the slot `target`, `steps` before it. `None` where either is absent.
-    fn before(sight: Sight<'_>, target: Slot, steps: usize) -> Option<Self> {
-        let origin = target - Slot::try_from(steps).ok()?;
-        let sample = sight.series.sample(target);
-        let (actual, censored) = (sample.reading()?, matches!(sample, Sample::Censored(_)));
-        let now = sight.series.sample(origin).reading()?;
-        let view = View::new(sight, origin)?;
-        let quantiles = view.steps(steps, steps).pop()?;
-        let day = sight.clock.slot_days_before(sight.series, origin, 1);
-        let stride = usize::try_from((origin - day) / SAMPLED).unwrap_or(1).max(1);
-        let readings =
-            (day + 1..=origin).rev().step_by(stride).filter_map(|slot| sight.series.known(slot).reading());
-        let level = median(&mut readings.collect::<Vec<f64>>());
-        Some(Self { quantiles, now, level, actual, censored })
     }
 }
 

@@ -1,0 +1,37 @@
+//! One step of the judged time: what was foreseen of it, what else was known then, and what came.
+
+use super::super::quantiles::Quantiles;
+use super::super::view::{Sight, View};
+use crate::series::{Sample, Slot, median};
+
+/// The median of a day is that of so many of its samples: the middle of many more is hardly nearer.
+const SAMPLED: Slot = 288;
+
+/// One step as it was foreseen.
+pub(super) struct Step {
+    pub(super) quantiles: Quantiles,
+    /// The newest demand at the origin, and the median of the day before it.
+    pub(super) now: f64,
+    pub(super) level: f64,
+    pub(super) actual: f64,
+    /// Whether `actual` is only a lower bound.
+    pub(super) censored: bool,
+}
+
+impl Step {
+    /// What was foreseen of the slot `target`, `steps` before it. `None` where either is absent.
+    pub(super) fn before(sight: Sight<'_>, target: Slot, steps: usize) -> Option<Self> {
+        let origin = target - Slot::try_from(steps).ok()?;
+        let sample = sight.series.sample(target);
+        let (actual, censored) = (sample.reading()?, matches!(sample, Sample::Censored(_)));
+        let now = sight.series.sample(origin).reading()?;
+        let view = View::new(sight, origin)?;
+        let quantiles = view.steps(steps, steps).pop()?;
+        let day = sight.clock.slot_days_before(sight.series, origin, 1);
+        let stride = usize::try_from((origin - day) / SAMPLED).unwrap_or(1).max(1);
+        let readings =
+            (day + 1..=origin).rev().step_by(stride).filter_map(|slot| sight.series.known(slot).reading());
+        let level = median(&mut readings.collect::<Vec<f64>>());
+        Some(Self { quantiles, now, level, actual, censored })
+    }
+}
