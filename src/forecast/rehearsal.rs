@@ -101,10 +101,21 @@ impl Rehearsal {
     }
 
     fn costs(parts: &[Self], weight: f64) -> [f64; N_RUNGS] {
-        let sum = |of: fn(&Self) -> &[f32; N_RUNGS], rung: usize| -> f64 {
-            parts.iter().filter_map(|part| of(part).get(rung)).map(|&one| f64::from(one)).sum()
-        };
-        std::array::from_fn(|rung| sum(|part| &part.held, rung) + weight * sum(|part| &part.missing, rung))
+        let missing = Self::sums(parts, |part| &part.missing);
+        let mut costs = Self::sums(parts, |part| &part.held);
+        for (cost, missing) in costs.iter_mut().zip(missing) {
+            *cost += weight * missing;
+        }
+        costs
+    }
+
+    fn sums(parts: &[Self], of: fn(&Self) -> &[f32; N_RUNGS]) -> [f64; N_RUNGS] {
+        parts.iter().fold([0.0; N_RUNGS], |mut sums, part| {
+            for (sum, &one) in sums.iter_mut().zip(of(part)) {
+                *sum += f64::from(one);
+            }
+            sums
+        })
     }
 
     /// The least level that would have kept `unserved` over all of `parts`. Where none would have, the rung of least
@@ -115,13 +126,9 @@ impl Rehearsal {
         if demand <= 0.0 {
             return None;
         }
-        let sum = |of: fn(&Self) -> &[f32; N_RUNGS], rung: usize| -> f64 {
-            parts.iter().filter_map(|part| of(part).get(rung)).map(|&one| f64::from(one)).sum()
-        };
         let allowed = unserved.get() * demand;
         let mut below: Option<(f64, f64)> = None;
-        for (rung, level) in RUNGS.into_iter().enumerate() {
-            let missing = sum(|part| &part.missing, rung);
+        for (level, missing) in RUNGS.into_iter().zip(Self::sums(parts, |part| &part.missing)) {
             if missing <= allowed {
                 return Share::new(below.map_or(level, |below| between(below, (level, missing), allowed)));
             }

@@ -3,14 +3,12 @@
 /// The median, the mean of the middle two for an even count; reorders; 0 when empty.
 pub fn median(values: &mut [f64]) -> f64 {
     let n = values.len();
-    values.sort_unstable_by(f64::total_cmp);
-    let upper = values.get(n / 2).copied().unwrap_or(0.0);
-    if n.is_multiple_of(2) {
-        let lower = n.checked_sub(2).and_then(|twice| values.get(twice / 2)).copied().unwrap_or(upper);
-        f64::midpoint(lower, upper)
-    } else {
-        upper
+    if n == 0 {
+        return 0.0;
     }
+    let (below, upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| n.is_multiple_of(2));
+    lower.map_or(*upper, |lower| f64::midpoint(lower, *upper))
 }
 
 /// The value of rank `n * numerator / denominator` (rounded down, from 0); reorders; 0 when empty.

@@ -44,34 +44,34 @@ fn after_a_day(values: &[f64], asked: &TrustQuestion, before: TrustState) -> Tru
     state
 }
 
+/// Trust that stood is lost within a day, with each of the objectives.
+fn loses_trust(values: &[f64], lead: Span, objectives: [&str; 2]) -> Result<(), TestCaseError> {
+    for unserved in objectives {
+        let state = after_a_day(values, &question(lead, unserved), TRUSTED);
+        prop_assert!(!state.trusted, "{unserved}");
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn white_noise_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.02_f64..0.3, which in 0_usize..3) {
         let values = white(8 * 1440, size, &mut Dice::new(seed));
-        for unserved in ["0.1%", "1%"] {
-            let state = after_a_day(&values, &question(LEADS[which], unserved), TRUSTED);
-            prop_assert!(!state.trusted);
-        }
+        loses_trust(&values, LEADS[which], ["0.1%", "1%"])?;
     }
 
     #[test]
     fn noise_that_bursts_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.8_f64..1.6, which in 0_usize..3) {
         let values = bursting(8 * 1440, size, &mut Dice::new(seed));
-        for unserved in ["1%", "10%"] {
-            let state = after_a_day(&values, &question(LEADS[which], unserved), TRUSTED);
-            prop_assert!(!state.trusted);
-        }
+        loses_trust(&values, LEADS[which], ["1%", "10%"])?;
     }
 
     #[test]
     fn a_random_walk_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.002_f64..0.03, which in 0_usize..3) {
         let values = walk(8 * 1440, size, &mut Dice::new(seed));
-        for unserved in ["0.1%", "1%"] {
-            let state = after_a_day(&values, &question(LEADS[which], unserved), TRUSTED);
-            prop_assert!(!state.trusted);
-        }
+        loses_trust(&values, LEADS[which], ["0.1%", "1%"])?;
     }
 }
 
