@@ -76,6 +76,10 @@ const SMALL: f64 = 0.2;
 /// Under so many standard errors it is taken to know nothing.
 const IGNORANT: f64 = 1.0;
 
+/// Against the median of the day so many times as sure is sure: where demand rests for most of the day nothing is nearer
+/// than it then, and a ramp each day shows in one span of six.
+const REST: f64 = 0.5;
+
 /// The skill of a forecast that knows nothing, at most: clearly below [`LOSE`].
 const NO_SKILL: f64 = -0.03;
 
@@ -108,7 +112,8 @@ pub struct Trust {
     /// `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
     /// Standard errors by which the median is nearer to what came than the newest demand and the median of the last day,
-    /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more.
+    /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more; than the median of the day half
+    /// as many count as all.
     pub certainty: f64,
     /// The quantile that would have kept the objective, followed at every step of the last week.
     pub level: Option<Share>,
@@ -328,7 +333,7 @@ impl Ledger {
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
-    /// Standard errors by which the median is nearer than both naive forecasts. Errors of neighbouring steps belong
+    /// Standard errors by which the median is nearer than both naive forecasts, twice them for the day's median. Errors of neighbouring steps belong
     /// together, so that spans of four hours are compared, not steps; each by the difference as a part of both errors,
     /// or one hot day in a week would drown what the others show.
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
@@ -348,7 +353,7 @@ impl Ledger {
             let variance = nearer().map(|by| (by - mean).powi(2)).sum::<f64>() / (n - 1.0);
             if variance > 0.0 { mean / (variance / n).sqrt() } else { 0.0 }
         };
-        against(|[_, present, _]| present).min(against(|[.., level]| level))
+        against(|[_, present, _]| present).min(against(|[.., usual]| usual) / REST)
     }
 
     /// The decision for the slot `target`, `steps` before it.

@@ -108,8 +108,14 @@ async fn the_first_has_what_it_wants_and_growth_of_the_second_is_withheld_and_to
         // What present demand needs was granted before the budget was looked up, and is not taken away.
         assert!((2..=7).contains(&second), "{first} and {second}");
     }
-    let status = get(plane, "spendbudget", NAMESPACE)["status"].clone();
-    assert_eq!(status["memberCount"], 2, "{status}");
+    // A budget is looked at every fifteen seconds.
+    let status = plane
+        .eventually("the budget to tell of both", TIMEOUT, async || {
+            tokio::time::sleep(INTERVAL).await;
+            let status = get(plane, "spendbudget", NAMESPACE)["status"].clone();
+            (status["memberCount"] == 2).then_some(status)
+        })
+        .await;
     let spent: f64 = status["spent"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0.0);
     assert!(spent > 0.0 && spent < amount, "{status}");
     let events = plane.kubectl(&["get", "events", "-n", NAMESPACE, "-o", "json"]);

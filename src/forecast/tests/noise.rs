@@ -82,3 +82,21 @@ fn a_smooth_day_keeps_trust() {
     let state = after_a_day(&values, &question(LEADS[2], "1%"), TRUSTED);
     assert!(state.trusted);
 }
+
+#[test]
+fn a_ramp_each_day_out_of_rest_is_known() {
+    // Thirteen times as much within three minutes, for four; nothing is nearer to the rest of the day than its median.
+    let level = |since: f64| match since {
+        s if s < 3.0 => 150.0 + 1820.0 * s / 3.0,
+        s if s < 7.0 => 1970.0,
+        s if s < 8.0 => 1970.0 - 1820.0 * (s - 7.0),
+        _ => 150.0,
+    };
+    let mut dice = Dice::new(5);
+    for first in [0.0, 90.4, 360.9, 719.5, 1001.2, 1436.7] {
+        let at = |n: u32| level((f64::from(n) - first).rem_euclid(1440.0));
+        let values: Vec<f64> = (0..14 * 1440).map(|n| at(n) * (0.995 + 0.01 * dice.uniform())).collect();
+        let trust = learned(&values).trust(&question(LEADS[0], "0.1%"));
+        assert!(trust.is_sure() && trust.skill > 0.1, "the ramp at {first}: {trust:?}");
+    }
+}

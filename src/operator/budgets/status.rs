@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::{Resource as _, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,11 +80,11 @@ async fn report(ctx: &Context, budget: &SpendBudget) {
     };
     new.conditions = merge(&old.conditions, &claims, now, generation);
     new.observed_generation = generation;
-    if !worth_writing(&old, &new, now) {
+    if is_anothers(&ctx.settings.watch_namespaces, &old, &new) || !worth_writing(&old, &new, now) {
         return;
     }
     alert(ctx, budget, &new);
-    if let Err(error) = patch_status::<SpendBudget>(&ctx.client, &budget.name_any(), &json!(new)).await {
+    if let Err(error) = patch_status::<SpendBudget>(&ctx.client, &budget.name_any(), &written(&new)).await {
         tracing::warn!(budget = budget.name_any(), %error, "the status of a budget could not be written");
     }
 }
@@ -198,6 +198,25 @@ fn numbers(rule: &BudgetRule, report: &BudgetReport) -> BudgetNumbers {
     }
 }
 
+/// What is written. A merge patch keeps what it does not name, so that a list is named also when it is empty.
+fn written(status: &SpendBudgetStatus) -> Value {
+    let mut written = json!(status);
+    if let Some(fields) = written.as_object_mut() {
+        fields.insert("members".to_owned(), json!(status.members));
+    }
+    written
+}
+
+/// Whether a budget is another operator's to tell of: of one that watches `watched` only, when no member is in these
+/// namespaces, none was told to be, and somebody has told something.
+fn is_anothers(watched: &[String], old: &SpendBudgetStatus, new: &SpendBudgetStatus) -> bool {
+    let of_ours = |member: &BudgetMemberStatus| {
+        member.name.split_once('/').is_some_and(|(namespace, _)| watched.iter().any(|one| one == namespace))
+    };
+    let unknown = new.members.is_empty() && !old.members.iter().any(of_ours);
+    !watched.is_empty() && unknown && old.at.is_some()
+}
+
 /// Whether the new status is worth a write: a condition turned, the share changed, or the numbers are a minute old.
 fn worth_writing(old: &SpendBudgetStatus, new: &SpendBudgetStatus, now: Timestamp) -> bool {
     let shown =
@@ -228,5 +247,40 @@ fn alert(ctx: &Context, budget: &SpendBudget, new: &SpendBudgetStatus) {
         };
         let (regarding, note) = (budget.object_ref(&()), condition.message.clone());
         ObjectEvent { regarding, severity, reason, action: "Account", note }.emit(&ctx.events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told_of(members: &[&str]) -> SpendBudgetStatus {
+        let members = members.iter().map(|name| {
+            json!({
+                "name": name, "priority": 1, "spent": "0", "theta": "1.00", "asked": 2, "ceiling": 2,
+                "withheldReplicas": 0, "withheldPerHour": "0",
+            })
+        });
+        let at = "2026-11-24T00:00:00Z";
+        serde_json::from_value(json!({ "at": at, "members": members.collect::<Vec<_>>() })).unwrap()
+    }
+
+    #[test]
+    fn an_operator_of_some_namespaces_leaves_a_budget_of_others_alone() {
+        let (shop, all) = (["shop".to_owned()], Vec::new());
+        let (nobody, others, ours) =
+            (told_of(&[]), told_of(&["mail/web"]), told_of(&["mail/web", "shop/web"]));
+        assert!(is_anothers(&shop, &others, &nobody));
+        assert!(is_anothers(&shop, &nobody, &nobody));
+        assert!(!is_anothers(&shop, &others, &ours), "a member of its own came");
+        assert!(!is_anothers(&shop, &ours, &nobody), "its member left");
+        assert!(!is_anothers(&shop, &SpendBudgetStatus::default(), &nobody), "nothing was told yet");
+        assert!(!is_anothers(&all, &others, &nobody), "it watches all namespaces");
+    }
+
+    #[test]
+    fn members_that_left_are_told_no_more() {
+        assert_eq!(written(&told_of(&[]))["members"], json!([]));
+        assert_eq!(written(&told_of(&["shop/web"]))["members"][0]["name"], "shop/web");
     }
 }
