@@ -190,6 +190,7 @@ fn policy() -> Policy {
             name: "requests".to_owned(),
             max_age: Span::from_minutes(2),
             capacity: CapacityRule::Stated(CapacityPerReplica::new(100.0).unwrap()),
+            drifted: None,
             prediction: true,
         }],
         lead: Span::from_minutes(3),

@@ -13,6 +13,7 @@
 //! then add what an API server cannot know (`PromQL`, time zones).
 
 pub mod annotations;
+mod asked;
 mod budgets;
 mod crd;
 mod events;
@@ -24,6 +25,7 @@ pub mod rules;
 mod schema;
 pub mod v1alpha1;
 
+pub use asked::{LimitQuery, UseQuery, limit_queries, use_queries};
 pub use budgets::{budget, priority};
 pub use crd::{Kind, VERSION, crds, crds_yaml, kind, kinds};
 pub use events::calendar;

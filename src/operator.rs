@@ -26,6 +26,7 @@ pub mod acts;
 pub mod actuate;
 pub mod announced;
 pub mod budgets;
+pub mod capacities;
 pub mod checkpoint;
 pub mod conditions;
 pub mod context;

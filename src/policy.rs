@@ -100,6 +100,10 @@ pub struct MetricRule {
     pub max_age: Span,
     /// Where its capacity per replica comes from.
     pub capacity: CapacityRule,
+    /// What a replica was found to serve, where that is so much less than is stated that the forecast may not go below
+    /// the reactive answer; put here by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drifted: Option<CapacityPerReplica>,
     /// Whether it is forecast; if not it only takes part in the reactive answer.
     pub prediction: bool,
 }
@@ -109,6 +113,8 @@ pub struct MetricRule {
 pub enum CapacityRule {
     /// `capacityPerReplica`.
     Stated(CapacityPerReplica),
+    /// What the replicas were seen to serve; resolved by the operator.
+    Learned,
     /// The sum of the resource requests of the target's pod template; resolved by the operator.
     PodRequests,
 }
@@ -257,6 +263,11 @@ pub enum Actuation {
 }
 
 impl Policy {
+    /// Whether a stated capacity was found to be more than replicas serve: then Active is Floor.
+    pub fn has_drifted(&self) -> bool {
+        self.metrics.iter().any(|rule| rule.drifted.is_some())
+    }
+
     /// How long ahead a release must be safe: max(10 min, the scale-down stabilisation window).
     pub fn hold(&self) -> Span {
         self.behavior.down.window.max(Span::from_minutes(10))

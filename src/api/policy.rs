@@ -44,18 +44,22 @@ pub fn policy(spec: &wire::PredictiveAutoscalerSpec) -> Result<Policy, Vec<Field
 /// It looks at the bare JSON, so that it has an answer whatever else is wrong.
 pub(super) fn beyond_schema(spec: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    for (i, metric) in spec.get("metrics").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        if let Some(query) = metric.get("query").and_then(Value::as_str)
+    let mut check = |path: String, query: Option<&Value>| {
+        if let Some(query) = query.and_then(Value::as_str)
             && let Err(error) = promql::check(query)
         {
-            errors.push(FieldError::new(format!("spec.metrics[{i}].query"), error.problem, error.remedy));
+            errors.push(FieldError::new(path, error.problem, error.remedy));
         }
+    };
+    for (i, metric) in spec.get("metrics").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        check(format!("spec.metrics[{i}].query"), metric.get("query"));
+        let learned = metric.pointer("/learnedCapacity/query");
+        check(format!("spec.metrics[{i}].learnedCapacity.query"), learned);
     }
-    if let Some(query) = spec.pointer("/spend/priceQuery/query").and_then(Value::as_str)
-        && let Err(error) = promql::check(query)
-    {
-        errors.push(FieldError::new("spec.spend.priceQuery.query", error.problem, error.remedy));
+    for (i, limit) in spec.get("limits").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        check(format!("spec.limits[{i}].query"), limit.get("query"));
     }
+    check("spec.spend.priceQuery.query".to_owned(), spec.pointer("/spend/priceQuery/query"));
     let zone = spec.pointer("/forecast/timeZone").and_then(Value::as_str);
     errors.extend(zone.and_then(|zone| lint::zone_problem("spec.forecast.timeZone", zone)));
     errors
@@ -78,10 +82,7 @@ pub fn metric_queries(spec: &wire::PredictiveAutoscalerSpec, namespace: &str) ->
         .iter()
         .map(|metric| MetricQuery {
             metric: metric.name.clone(),
-            source: [&metric.source_ref, &spec.source_ref]
-                .into_iter()
-                .find_map(|named| named.as_ref().map(|source| source.name.clone()))
-                .unwrap_or_default(),
+            source: source_of(spec, metric.source_ref.as_ref()),
             promql: presets::query(metric.kind, namespace, &spec.scale_target_ref)
                 .or_else(|| metric.query.clone())
                 .unwrap_or_default(),
@@ -89,11 +90,15 @@ pub fn metric_queries(spec: &wire::PredictiveAutoscalerSpec, namespace: &str) ->
         .collect()
 }
 
+/// The source that is named here, or that of the autoscaler.
+pub(super) fn source_of(spec: &wire::PredictiveAutoscalerSpec, named: Option<&wire::SourceRef>) -> String {
+    named.or(spec.source_ref.as_ref()).map(|source| source.name.clone()).unwrap_or_default()
+}
+
 /// The query for the price of a replica and how long an answer holds, where the price comes from one.
 pub fn price_query(spec: &wire::PredictiveAutoscalerSpec) -> Option<(MetricQuery, Span)> {
     let wire::PriceQuery { query, source_ref, max_age } = spec.spend.as_ref()?.price_query.as_ref()?;
-    let source = source_ref.as_ref().or(spec.source_ref.as_ref());
-    let source = source.map(|named| named.name.clone()).unwrap_or_default();
+    let source = source_of(spec, source_ref.as_ref());
     let metric = "price".to_owned();
     Some((MetricQuery { metric, source, promql: query.clone() }, max_age.span()?))
 }
@@ -152,6 +157,7 @@ fn convert(spec: &wire::PredictiveAutoscalerSpec, errors: &mut Errors) -> Option
         thresholds,
         spend: spend_block,
         calendar_refs: _,
+        limits: _,
         evidence,
         fallback: fallback_block,
         actuation: actuation_block,
@@ -231,7 +237,12 @@ fn metric_rule(metric: &wire::Metric, i: usize, errors: &mut Errors) -> MetricRu
     MetricRule {
         name: metric.name.clone(),
         max_age: errors.span(&format!("spec.metrics[{i}].maxAge"), &metric.max_age),
-        capacity: capacity.map_or(CapacityRule::PodRequests, CapacityRule::Stated),
+        capacity: match (capacity, &metric.learned_capacity) {
+            (Some(stated), _) => CapacityRule::Stated(stated),
+            (None, Some(_)) => CapacityRule::Learned,
+            (None, None) => CapacityRule::PodRequests,
+        },
+        drifted: None,
         prediction: metric.prediction == wire::Prediction::Enabled,
     }
 }

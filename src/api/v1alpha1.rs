@@ -14,6 +14,7 @@ pub mod autoscaler;
 pub mod behavior;
 pub mod budget;
 pub mod calendar;
+pub mod capacity;
 pub mod checkpoint;
 pub mod metric;
 pub mod settings;
@@ -30,6 +31,7 @@ pub use budget::{
     SpendBudget, SpendBudgetSpec, SpendBudgetStatus,
 };
 pub use calendar::{CalendarEvent, DemandCalendar, DemandCalendarSpec, Weekday, Weekly};
+pub use capacity::{CapacityStatus, LearnedCapacity, Limit};
 pub use checkpoint::{ForecastCheckpoint, ForecastCheckpointSpec};
 pub use metric::{Metric, MetricType, Prediction};
 pub use settings::{

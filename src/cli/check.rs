@@ -1,6 +1,7 @@
 //! `foresail check`: manifests before they are applied.
 
 mod prices;
+mod today;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -16,6 +17,7 @@ use super::manifest::{self, Document};
 use super::plan::price::PodRequests;
 use crate::api::{self, FieldError};
 use prices::Prices;
+use today::Today;
 
 /// Arguments of `foresail check`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +35,18 @@ pub struct CheckArgs {
     #[arg(long, value_name = "REQUESTS", requires = "price_book", value_parser = PodRequests::parse)]
     pod_requests: Option<PodRequests>,
 
+    /// Look at the cluster too: what each autoscaler's stated capacity means today, by what its target serves now.
+    #[arg(long)]
+    cluster: bool,
+
+    /// The namespace of manifests that state none; that of the kubeconfig's context when left out.
+    #[arg(short, long, requires = "cluster")]
+    namespace: Option<String>,
+
+    /// Ask this server instead of the MetricSource, whose URL may only be reachable in the cluster.
+    #[arg(long, value_name = "URL", requires = "cluster")]
+    prometheus: Option<String>,
+
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -48,6 +62,9 @@ struct Report {
     /// Files that could not be read.
     unreadable: usize,
     problems: Vec<Entry>,
+    /// What stated capacities mean today, where the cluster was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    today: Vec<Today>,
     /// Every manifest, with its place, for what only several of them tell.
     #[serde(skip)]
     looked_at: Vec<(Place, Value)>,
@@ -62,6 +79,23 @@ struct Place {
     line: u64,
     /// Path of the manifest in its document.
     prefix: String,
+}
+
+impl Place {
+    /// A problem of the manifest here, at the line of its document.
+    fn entry(&self, manifest: &Value, error: FieldError) -> Entry {
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+        let FieldError { path, problem, remedy } = error;
+        Entry {
+            file: self.file.clone(),
+            document: Some(self.document),
+            line: Some(self.line),
+            object: Some(format!("{}/{}", text("/kind"), text("/metadata/name"))),
+            path: format!("{}{path}", self.prefix),
+            problem,
+            remedy,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -85,9 +119,9 @@ struct Entry {
 /// Exit codes: 0 when there is none, 1 when there are some, 2 when a file cannot be read or holds nothing.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output is closed, or `--cluster` finds no cluster.
 pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let CheckArgs { files, price_book, pod_requests, output } = args;
+    let CheckArgs { files, price_book, pod_requests, cluster, namespace, prometheus, output } = args;
     let book = price_book.as_deref().map(super::price_book::read).transpose()?;
     let mut report = Report::default();
     for file in &files {
@@ -103,6 +137,9 @@ pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     report.together(&Prices { book: book.as_ref(), requests: pod_requests.as_ref() });
+    if cluster {
+        report.look(today::Place { namespace, url: prometheus.as_deref() })?;
+    }
     let text = match output {
         Output::Table => report.table()?,
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
@@ -206,23 +243,29 @@ impl Report {
     /// What only several manifests together tell.
     fn together(&mut self, prices: &Prices<'_>) {
         let manifests: Vec<&Value> = self.looked_at.iter().map(|(_, manifest)| manifest).collect();
-        for (Place { file, document, line, prefix }, manifest) in &self.looked_at {
-            let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-            if text("/kind") != "PredictiveAutoscaler" {
+        for (place, manifest) in &self.looked_at {
+            if manifest.get("kind").and_then(Value::as_str) != Some("PredictiveAutoscaler") {
                 continue;
             }
-            for FieldError { path, problem, remedy } in prices::problems(manifest, &manifests, prices) {
-                self.problems.push(Entry {
-                    file: file.clone(),
-                    document: Some(*document),
-                    line: Some(*line),
-                    object: Some(format!("{}/{}", text("/kind"), text("/metadata/name"))),
-                    path: format!("{prefix}{path}"),
-                    problem,
-                    remedy,
-                });
+            let found = prices::problems(manifest, &manifests, prices);
+            self.problems.extend(found.into_iter().map(|error| place.entry(manifest, error)));
+        }
+    }
+
+    /// What the autoscalers among the manifests come to on the cluster.
+    fn look(&mut self, place: today::Place<'_>) -> anyhow::Result<()> {
+        let manifests: Vec<Value> = self.looked_at.iter().map(|(_, manifest)| manifest.clone()).collect();
+        for (i, found) in today::look(&manifests, place)? {
+            match (found, self.looked_at.get(i)) {
+                (Ok(today), _) => self.today.push(today),
+                (Err(error), Some((place, manifest))) => {
+                    let entry = place.entry(manifest, error);
+                    self.problems.push(entry);
+                }
+                (Err(_), None) => {}
             }
         }
+        Ok(())
     }
 
     /// The problems of one manifest; `None` and a count when it is not for us.
@@ -259,6 +302,9 @@ impl Report {
                 }
             }
             out.push('\n');
+        }
+        for today in &self.today {
+            writeln!(out, "{}", printable(&today.to_string()))?;
         }
         let n = self.problems.len();
         let problems = if n == 1 { "1 problem".to_owned() } else { format!("{n} problems") };

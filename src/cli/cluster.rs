@@ -49,6 +49,11 @@ pub(super) enum Scope {
 }
 
 impl Cluster {
+    /// The client, for what is no autoscaler.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     fn api(&self, namespace: &str) -> Api<PredictiveAutoscaler> {
         Api::namespaced(self.client.clone(), namespace)
     }

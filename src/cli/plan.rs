@@ -4,7 +4,7 @@ mod autoscaler;
 mod event;
 mod future;
 pub(in crate::cli) mod price;
-mod prometheus;
+pub(super) mod prometheus;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -280,6 +280,10 @@ fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow:
 fn capacities(policy: &Policy) -> anyhow::Result<Vec<CapacityPerReplica>> {
     let stated = policy.metrics.iter().enumerate().map(|(i, rule)| match rule.capacity {
         CapacityRule::Stated(capacity) => Ok(capacity),
+        CapacityRule::Learned => bail!(
+            "metric `{}`: its capacity is learned on the cluster, which a history of demand does not tell: add --set metrics[{i}].capacityPerReplica=VALUE, as status.capacity says",
+            rule.name
+        ),
         CapacityRule::PodRequests => bail!(
             "metric `{}`: its capacity is what the pods request, which a history does not tell: add --set metrics[{i}].capacityPerReplica=VALUE",
             rule.name

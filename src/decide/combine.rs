@@ -58,6 +58,7 @@ fn choose(policy: &Policy, answers: &Answers) -> (Replicas, Source) {
     }
     let Some(wants) = wants else { return (answers.reactive, Source::Reactive) };
     let rival = match policy.mode {
+        _ if faulty!(DriftIgnored, false, policy.has_drifted()) => (answers.reactive, Source::Reactive),
         Mode::Floor => (faulty!(BelowReactive, Replicas::ZERO, answers.reactive), Source::Reactive),
         Mode::Active | Mode::DryRun => {
             let untrusted = answers.reactive_untrusted.unwrap_or_default();

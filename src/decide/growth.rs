@@ -1,4 +1,4 @@
-//! Growth that cannot happen: a quota is used up, no node has room, pods are not made.
+//! Growth that cannot happen: a quota or one of `spec.limits` is used up, no node has room, pods are not made.
 //!
 //! It withholds growth and never lowers: what was asked for already stays asked for, so that the cluster gives it as
 //! soon as it can. `minReplicas` stands whatever the cluster has.
@@ -38,6 +38,8 @@ pub enum Obstacle {
     Unschedulable,
     /// Pods that were asked for are not made.
     NotCreated,
+    /// One of `spec.limits` is used up.
+    Limit,
 }
 
 impl Obstacle {
@@ -47,6 +49,7 @@ impl Obstacle {
             Self::Quota => "QuotaReached",
             Self::Unschedulable => "Unschedulable",
             Self::NotCreated => "PodsNotCreated",
+            Self::Limit => "LimitReached",
         }
     }
 }
@@ -57,6 +60,7 @@ impl fmt::Display for Obstacle {
             Self::Quota => "a ResourceQuota has no room for more",
             Self::Unschedulable => "pods have been waiting for a node",
             Self::NotCreated => "pods that are asked for are not made",
+            Self::Limit => "one of spec.limits has no room for more",
         })
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn metric(name: &str) -> MetricRule {
         name: name.into(),
         max_age: Span::from_minutes(2),
         capacity: CapacityRule::Stated(capacity),
+        drifted: None,
         prediction: true,
     }
 }
@@ -407,6 +408,16 @@ mod prediction {
         assert_eq!(decide_once(&policy, 10, &[seen(value(840.0, 0), Some(&low))]).desired, replicas(12));
         let high = sure(-60, &[1800.0; 60]);
         assert_eq!(decide_once(&policy, 10, &[seen(value(840.0, 0), Some(&high))]).desired, replicas(18));
+    }
+
+    #[test]
+    fn active_keeps_the_reactive_answer_while_a_stated_capacity_has_drifted() {
+        let mut policy = policy();
+        let low = sure(-60, &[100.0; 60]);
+        let answer = |policy: &Policy| decide_once(policy, 10, &[seen(value(840.0, 0), Some(&low))]).desired;
+        assert_eq!(answer(&policy), replicas(10), "present demand at 95 %, and nothing more is expected");
+        policy.metrics[0].drifted = CapacityPerReplica::new(80.0);
+        assert_eq!(answer(&policy), replicas(12));
     }
 
     #[test]

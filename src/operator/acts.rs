@@ -13,7 +13,7 @@ use super::actuate::{Error as TargetError, ScaleTarget, Targets};
 use super::budgets::{Purse, ledger_of};
 use super::conditions;
 use super::context::Context;
-use super::growth::{Workload, is_rolling_out};
+use super::growth::{Workload, is_rolling_out, template_of};
 use super::objective;
 use super::obstacles::Obstacles;
 use super::protocol::{Acts, Decided, Read, Recorded};
@@ -122,6 +122,8 @@ pub struct TickActs<'a> {
     pub lead: crate::api::LeadStatus,
     /// The price part of the status, and what is remembered of it.
     pub price: (crate::api::SpendStatus, Option<crate::policy::PriceMemory>),
+    /// The capacity part of the status.
+    pub capacity: Vec<crate::api::CapacityStatus>,
     /// What is measured of the workload, for the memory.
     pub measured: crate::measure::Measured,
     /// The workload as it was read in the last round.
@@ -144,7 +146,8 @@ impl TickActs<'_> {
         let writer = foreign_writer(&object.metadata);
         let rollout = is_rolling_out(&object);
         let (exist, selector) = (scaled.status_replicas, scaled.selector.clone());
-        let workload = Workload { asked: scaled.asked, ready, exist, selector, rollout };
+        let template = template_of(&object);
+        let workload = Workload { asked: scaled.asked, ready, exist, selector, rollout, template };
         let tightest = self.obstacles.tightest(workload.asked, exist, &object.data);
         let (most, told) = tightest.map_or_else(Default::default, |(most, told)| (Some(most), told));
         let growth = (Growth { rollout, most }, told);
@@ -323,10 +326,13 @@ impl TickActs<'_> {
         around.most = most.map(|most| (most, seen.target.workload.asked, told.clone()));
         around.budget = self.purse.as_ref().and_then(|(_, purse)| purse.admitted.clone().err());
         around.quotas_unread = self.obstacles.quotas_unread;
+        around.unread_limit = self.obstacles.unread_limit();
         let generation = seen.object.metadata.generation;
         let mut claims = status::claims(self.policy, decision, &around);
         let kept = memory.measured.kept.record();
-        claims.push(objective::claim(self.policy, kept.as_ref()));
+        let drifted = self.capacity.iter().find(|one| one.drifted == Some(true));
+        let drift = drifted.and_then(|one| Some(format!("{}: {}", one.metric, one.reason.as_ref()?)));
+        claims.push(objective::claim(self.policy, kept.as_ref(), drift));
         let mut new = status::of_decision(self.policy, decision, memory, old);
         new.spend = new.spend.map(|spend| status::with_price(spend, &self.price.0));
         new.observed_generation = generation;
@@ -335,6 +341,7 @@ impl TickActs<'_> {
         let kept = kept.as_ref().map(objective::status);
         new.objective = Some(crate::api::ObjectiveStatus { kept, ..self.objective.clone() });
         new.lead = Some(self.lead.clone());
+        new.capacity.clone_from(&self.capacity);
         new
     }
 }

@@ -4,7 +4,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::context::Context;
-use super::obstacles::{self, Obstacles};
+use super::obstacles::{self, Obstacles, Room};
 use super::pods::PodWatch;
 use crate::api::{LeadClassStatus, LeadExcludedStatus, LeadStatus};
 use crate::decide::Reading;
@@ -29,6 +29,8 @@ pub struct Workload {
     pub selector: Option<String>,
     /// Whether its pods are being replaced.
     pub rollout: bool,
+    /// Identifies its pod template; 0 where it has none.
+    pub template: u32,
 }
 
 /// Whether a workload's pods are being replaced by those of another template.
@@ -51,6 +53,14 @@ pub fn is_rolling_out(object: &DynamicObject) -> bool {
         return false;
     }
     is_replaced_stepwise && count("/status/updatedReplicas").unwrap_or(0) < pods.saturating_sub(kept)
+}
+
+/// A number that changes with the pod template of a workload.
+pub fn template_of(object: &DynamicObject) -> u32 {
+    object
+        .data
+        .pointer("/spec/template")
+        .map_or(0, |template| crc32fast::hash(template.to_string().as_bytes()))
 }
 
 /// What is followed of one workload.
@@ -84,10 +94,15 @@ impl Growth {
     }
 
     /// What stood in the way of growth at the last look.
-    pub fn obstacles(&self, ctx: &Context, namespace: &str, now: Timestamp) -> Obstacles {
+    pub fn obstacles(
+        &self,
+        ctx: &Context,
+        namespace: &str,
+        (limits, now): (Vec<Room>, Timestamp),
+    ) -> Obstacles {
         let missing = self.missing_since.is_some_and(|since| now.since(since) >= MADE_WITHIN);
         let (quotas, quotas_unread) = obstacles::quotas(ctx, namespace);
-        Obstacles { stuck: self.stuck, missing, quotas, quotas_unread }
+        Obstacles { stuck: self.stuck, missing, quotas, quotas_unread, limits }
     }
 
     /// Remembers a write of ours, so that a start counts from it.
@@ -97,7 +112,7 @@ impl Growth {
 
     /// Follows the starts; pods are watched only while some of them do not serve yet.
     pub fn follow(&mut self, ctx: &Context, namespace: &str, workload: &Workload, now: Timestamp) {
-        let Workload { asked, ready, exist, selector, rollout } = workload;
+        let Workload { asked, ready, exist, selector, rollout, template: _ } = workload;
         self.missing_since = (exist < asked).then(|| self.missing_since.unwrap_or(now));
         let written = self.written.filter(|(_, to)| to == asked).map(|(at, _)| at);
         let look = Look { now, asked: *asked, written, rollout: *rollout };

@@ -20,7 +20,11 @@ pub fn note(kept: &mut Kept, policy: &Policy, decision: &Decision) {
 }
 
 /// The condition: what the last 28 days came to, against what is asked for.
-pub fn claim(policy: &Policy, record: Option<&Record>) -> Claim {
+/// `drift` says that a stated capacity is more than a replica serves: what is kept by it is not known.
+pub fn claim(policy: &Policy, record: Option<&Record>, drift: Option<String>) -> Claim {
+    if let Some(message) = drift {
+        return Claim::new("ObjectiveKept", false, "CapacityDrift", message);
+    }
     let (holds, reason, message) = match record {
         None => (None, "TooEarly", "no demand was seen yet".to_owned()),
         Some(record) => {
@@ -84,7 +88,7 @@ mod tests {
     fn the_condition_is_unknown_for_a_day_and_then_tells_what_it_rests_on() {
         let policy = policy();
         let mut kept = Kept::default();
-        let claimed = |kept: &Kept| claim(&policy, kept.record().as_ref());
+        let claimed = |kept: &Kept| claim(&policy, kept.record().as_ref(), None);
         assert_eq!(claimed(&kept).holds, None);
         assert_eq!(kept.record(), None);
         let load = |demand| Load { demand: Some(demand), ready: Replicas::new(4), censored: false };

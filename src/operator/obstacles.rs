@@ -23,15 +23,44 @@ pub struct Obstacles {
     pub missing: bool,
     /// The quotas of the namespace.
     pub quotas: Vec<Arc<ResourceQuota>>,
-    /// Whether the quotas could be read.
+    /// Whether the quotas could not be read.
     pub quotas_unread: bool,
+    /// What there is of each of `spec.limits`.
+    pub limits: Vec<Room>,
+}
+
+/// What there is of one of `spec.limits`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Room {
+    /// Its name.
+    pub name: String,
+    /// How much there is in all, as it was read last.
+    pub available: Option<f64>,
+    /// How much of it one replica takes.
+    pub per_replica: f64,
+    /// Why it could not be read now, if so.
+    pub problem: Option<String>,
+}
+
+impl Room {
+    /// The most replicas that share it, and its sentence; `None` while it was never read.
+    fn most(&self) -> Option<(Replicas, String)> {
+        let Self { name, available, per_replica, problem } = self;
+        let available = available.filter(|available| available.is_finite())?;
+        let most = replicas_ceil((available / per_replica * (1.0 + 1e-9)).floor().max(0.0));
+        let last = if problem.is_some() { ", as it was read last" } else { "" };
+        let told = format!(
+            "limit `{name}`: {available}{last}, and each replica takes {per_replica}, which is room for {most}: raise what there is, or lower maxReplicas"
+        );
+        Some((most, told))
+    }
 }
 
 impl Obstacles {
     /// The tightest of all, and its sentence. `exist` are the pods there are, `workload` is the object with the
     /// template of more.
     pub fn tightest(&self, asked: Replicas, exist: Replicas, workload: &Value) -> Option<(Most, String)> {
-        let Self { stuck, missing, quotas, quotas_unread: _ } = self;
+        let Self { stuck, missing, quotas, quotas_unread: _, limits } = self;
         let mut found: Vec<(Most, String)> = Vec::new();
         if *stuck > Replicas::ZERO {
             let replicas = Replicas::new(asked.get().saturating_sub(stuck.get()));
@@ -50,7 +79,22 @@ impl Obstacles {
             );
             found.push((Most { replicas: exist, why: Obstacle::NotCreated }, told));
         }
+        let limited = limits.iter().filter_map(Room::most);
+        found.extend(limited.map(|(replicas, told)| (Most { replicas, why: Obstacle::Limit }, told)));
         found.into_iter().min_by_key(|(most, _)| most.replicas)
+    }
+
+    /// The first limit that could not be read, and why.
+    pub fn unread_limit(&self) -> Option<String> {
+        self.limits.iter().find_map(|room| {
+            let Room { name, available, problem, .. } = room;
+            let stands = if available.is_some() {
+                "what was read last stands"
+            } else {
+                "it limits nothing until then"
+            };
+            problem.as_ref().map(|problem| format!("limit `{name}` could not be read ({problem}): {stands}"))
+        })
     }
 }
 
@@ -159,12 +203,37 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_has_room_for_as_many_replicas_as_share_it_and_stands_while_it_cannot_be_read() {
+        let room = |available, problem: Option<&str>| Room {
+            name: "db-pool".to_owned(),
+            available,
+            per_replica: 20.0,
+            problem: problem.map(str::to_owned),
+        };
+        let of = |limits| Obstacles { limits, ..Obstacles::default() };
+        for (available, most) in [(100.0, 5), (119.0, 5), (120.0, 6), (0.0, 0), (-5.0, 0)] {
+            let obstacles = of(vec![room(Some(500.0), None), room(Some(available), None)]);
+            assert_eq!(tightest(&obstacles), Some((most, Obstacle::Limit)), "{available}");
+            assert_eq!(obstacles.unread_limit(), None);
+        }
+        let stale = of(vec![room(Some(100.0), Some("no answer"))]);
+        assert_eq!(tightest(&stale), Some((5, Obstacle::Limit)));
+        assert_eq!(
+            stale.unread_limit().unwrap(),
+            "limit `db-pool` could not be read (no answer): what was read last stands"
+        );
+        let never = of(vec![room(None, Some("no answer"))]);
+        assert_eq!(tightest(&never), None);
+        assert!(never.unread_limit().unwrap().ends_with("it limits nothing until then"));
+    }
+
+    #[test]
     fn the_tightest_obstacle_is_told_with_what_to_do() {
         let obstacles = Obstacles {
             stuck: Replicas::new(2),
             missing: true,
             quotas: vec![quota(&json!({"pods": "3"}), &json!({"pods": "3"}))],
-            quotas_unread: false,
+            ..Obstacles::default()
         };
         assert_eq!(tightest(&obstacles), Some((4, Obstacle::Unschedulable)));
         let without = Obstacles { stuck: Replicas::ZERO, ..obstacles.clone() };

@@ -59,8 +59,8 @@ pub struct Signal {
     history: History,
     tried: bool,
     keeper: Keeper,
-    /// The requests of the target's pods, for a preset without a stated capacity.
-    pub requested: Option<CapacityPerReplica>,
+    /// The capacity where none is stated: the requests of the target's pods, or what is learned.
+    pub found: Option<CapacityPerReplica>,
     /// Why the history could not be read.
     pub history_note: Option<String>,
 }
@@ -90,7 +90,7 @@ impl Signal {
             history: History::Due(Timestamp::from_millis(i64::MIN)),
             tried: false,
             keeper: foresight::keeper(key, policy, rule, Arc::clone(windows)),
-            requested: None,
+            found: None,
             history_note: None,
         }
     }
@@ -261,11 +261,11 @@ impl Signal {
         judgement
     }
 
-    /// The capacity per replica: stated, or the requests of the target's pods.
+    /// The capacity per replica: stated, or the requests of the target's pods, or what is learned.
     pub fn capacity(&self) -> Option<CapacityPerReplica> {
         match self.rule.capacity {
             CapacityRule::Stated(capacity) => Some(capacity),
-            CapacityRule::PodRequests => self.requested,
+            CapacityRule::PodRequests | CapacityRule::Learned => self.found,
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub asks_price: bool,
     /// Whether the quotas of the namespace could not be read.
     pub quotas_unread: bool,
+    /// One of `spec.limits` that could not be read, and what that means.
+    pub unread_limit: Option<String>,
 }
 
 /// The conditions of a decision, in the order of DESIGN 3.
@@ -86,6 +88,12 @@ fn capacity_blocked(decision: &Decision, around: &Surroundings) -> Claim {
         around.most.as_ref().filter(|(most, asked, _)| decision.blocked.is_some() || most.replicas < *asked);
     match blocked {
         Some((most, _, told)) => Claim::new("CapacityBlocked", true, most.why.reason(), told.clone()),
+        None if around.unread_limit.is_some() => Claim::new(
+            "CapacityBlocked",
+            false,
+            "LimitUnread",
+            around.unread_limit.clone().unwrap_or_default(),
+        ),
         None if around.quotas_unread => Claim::new(
             "CapacityBlocked",
             false,
@@ -189,7 +197,9 @@ pub fn remedy(absence: Absence) -> Option<&'static str> {
         Absence::NotFinite => Some("guard the division, as in a / (b > 0)"),
         Absence::Negative => Some("take rate() of a counter, which knows its resets"),
         Absence::Stale => Some("see why it is no longer scraped, or raise maxAge"),
-        Absence::CapacityUnknown => Some("set capacityPerReplica, or requests in the pod template"),
+        Absence::CapacityUnknown => {
+            Some("set capacityPerReplica, or requests in the pod template; a learned one takes a day")
+        }
         Absence::Malformed
         | Absence::ManySeries
         | Absence::Future
@@ -259,6 +269,7 @@ pub fn of_decision(
         shadow: shadow_status(policy, memory),
         lead_time: Some(policy.lead.to_string()),
         lead: old.lead.clone(),
+        capacity: old.capacity.clone(),
         forecast: old.forecast.clone(),
         spend: policy.spend.as_ref().map(|rule| SpendStatus {
             hourly: rule.price.hourly(decision.desired).map(|cost| cost.to_string()),
@@ -313,8 +324,8 @@ fn effective_mode(policy: &Policy, decision: &Decision) -> EffectiveMode {
         Mode::DryRun => EffectiveMode::DryRun,
         Mode::Floor | Mode::Active if paused => EffectiveMode::Paused,
         Mode::Floor | Mode::Active if predicts && decision.predicted.is_none() => EffectiveMode::Reactive,
-        Mode::Floor => EffectiveMode::Floor,
-        Mode::Active => EffectiveMode::Active,
+        Mode::Active if !policy.has_drifted() => EffectiveMode::Active,
+        Mode::Floor | Mode::Active => EffectiveMode::Floor,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One autoscaler: gather, tick, effect, every interval.
 
 mod invalid;
+mod planning;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,31 +10,28 @@ use kube::Api;
 use tokio::sync::watch;
 
 use super::acts::{ReadError, TickActs};
-use super::actuate::ScaleTarget;
 use super::announced::Announced;
 use super::budgets::{self, Foresight, Purse};
+use super::capacities::Capacities;
 use super::checkpoint;
 use super::context::Context;
-use super::growth::{Growth, lead_status};
+use super::growth::{Growth, Workload, lead_status};
 use super::lease::Leadership;
-use super::pricing::{Asked, Pricing};
+use super::pricing::Pricing;
 use super::protocol::{Outcome, actuate};
 use super::recorder::Recorder;
 use super::report;
 use super::signal::{Known, Moment, Signal};
-use super::sources;
 use super::status::{self, Surroundings};
-use crate::api::{
-    self, FieldError, MetricQuery, MetricSource, PredictiveAutoscaler, PredictiveAutoscalerStatus,
-};
+use crate::api::{self, PredictiveAutoscaler, PredictiveAutoscalerStatus};
 use crate::decide::{Decision, Reading};
 use crate::edge::client::write_deadline;
 use crate::engine::Memory;
 use crate::forecast::TrustState;
 use crate::journal::{Glance, Record};
-use crate::policy::{CapacityRule, Policy};
 use crate::telemetry::metrics::AutoscalerLabels;
-use crate::units::{CapacityPerReplica, Span, Timestamp};
+use crate::units::{CapacityPerReplica, Timestamp};
+use planning::Plan;
 
 /// What one autoscaler needs from tick to tick.
 pub struct Worker {
@@ -52,16 +50,7 @@ pub struct Worker {
     growth: Growth,
     foresight: Foresight,
     pricing: Pricing,
-}
-
-/// What follows from one generation of the spec and its source.
-struct Plan {
-    fingerprint: (i64, Vec<Option<String>>, u64),
-    policy: Policy,
-    target: ScaleTarget,
-    signals: Vec<Signal>,
-    /// Where the price is asked for.
-    price: Option<Asked>,
+    capacities: Capacities,
 }
 
 impl Worker {
@@ -83,6 +72,7 @@ impl Worker {
             growth: Growth::default(),
             foresight: Foresight::default(),
             pricing: Pricing::default(),
+            capacities: Capacities::default(),
         }
     }
 
@@ -101,73 +91,6 @@ impl Worker {
         self.plan = Some(plan);
     }
 
-    /// Makes the plan of this generation unless it stands already.
-    fn plan_for(&mut self, object: &PredictiveAutoscaler, now: Timestamp) -> Result<(), Vec<FieldError>> {
-        let asked = api::metric_queries(&object.spec, &self.namespace);
-        let sources: Vec<_> = asked.iter().map(|query| self.ctx.source(&query.source)).collect();
-        let price = api::price_query(&object.spec);
-        let price_source = price.as_ref().and_then(|(query, _)| self.ctx.source(&query.source));
-        let all = sources.iter().chain([&price_source]);
-        let versions = all.map(|source| source.as_deref().map(sources::version)).collect();
-        let fingerprint = (object.metadata.generation.unwrap_or_default(), versions, self.announced.round);
-        let windows = &self.announced.windows;
-        if self.plan.as_ref().is_some_and(|plan| plan.fingerprint == fingerprint) {
-            return Ok(());
-        }
-        let policy = api::policy(&object.spec)?;
-        let price =
-            self.asked_price(object, (price, price_source.as_deref())).map_err(|error| vec![error])?;
-        let mut old: Vec<Signal> = self.plan.take().map(|plan| plan.signals).unwrap_or_default();
-        let mut signals = Vec::new();
-        let key = format!("{}/{}", self.namespace, self.name);
-        for (i, (rule, (question, source))) in
-            policy.metrics.iter().zip(asked.into_iter().zip(&sources)).enumerate()
-        {
-            let preset = object.spec.metrics.get(i).map(|metric| metric.kind);
-            let preset = preset.filter(|_| rule.capacity == CapacityRule::PodRequests);
-            let query = sources::question(question, source.as_deref(), &self.namespace, preset);
-            let query = query.map_err(|error| {
-                let path = format!("spec.metrics[{i}].query");
-                vec![FieldError::new(path, error.problem, error.remedy)]
-            })?;
-            // A metric whose question did not change keeps what it has learned.
-            let same = old.iter().position(|signal| {
-                *signal.query() == query && signal.learns_as(&policy, rule) && signal.takes_out(windows, now)
-            });
-            let mut signal = match same {
-                Some(idx) => old.swap_remove(idx),
-                None => Signal::new(&key, &policy, (rule, query), windows),
-            };
-            signal.announce(windows);
-            signals.push(signal);
-        }
-        let reference = &object.spec.scale_target_ref;
-        let target = ScaleTarget {
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            plural: None,
-            namespace: self.namespace.clone(),
-            name: reference.name.clone(),
-        };
-        self.plan = Some(Plan { fingerprint, policy, target, signals, price });
-        Ok(())
-    }
-
-    /// Where the price is asked for.
-    fn asked_price(
-        &self,
-        object: &PredictiveAutoscaler,
-        (query, source): (Option<(MetricQuery, Span)>, Option<&MetricSource>),
-    ) -> Result<Option<Asked>, FieldError> {
-        let query = query.map(|(query, max_age)| {
-            let question = sources::question(query, source, &self.namespace, None);
-            question
-                .map(|question| (question, max_age))
-                .map_err(|error| FieldError::new("spec.spend.priceQuery.query", error.problem, error.remedy))
-        });
-        Asked::of(&object.spec, query.transpose()?, self.ctx.settings.price_book.as_deref())
-    }
-
     async fn tick_plan(
         &mut self,
         plan: &mut Plan,
@@ -179,10 +102,10 @@ impl Worker {
         self.recall(object);
         self.know_requests(plan).await;
         self.pricing.look(&ctx, (plan.price.as_ref(), &plan.target), &mut plan.policy, now).await;
+        let capacity = self.know_capacities(plan, now).await;
         let Gathered { readings, notes } = self.gather(plan, now).await;
-        self.growth.note_ages(&readings, now);
         let lead = self.lead(plan, object);
-        let obstacles = self.growth.obstacles(&ctx, &self.namespace, now);
+        let obstacles = self.growth.obstacles(&ctx, &self.namespace, (self.capacities.rooms.clone(), now));
         let around = Surroundings {
             unable: self.unable.clone(),
             conflict: None,
@@ -194,7 +117,7 @@ impl Worker {
             asks_price: plan.price.is_some(),
             ..Surroundings::default()
         };
-        let signals = self.known(&plan.signals, readings, now);
+        let signals = self.known(&plan.signals, &readings, now);
         let forecast = report::forecasts(&plan.signals, &self.trust);
         let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
         let known = (object, &plan.policy, plan.signals.as_slice());
@@ -220,6 +143,7 @@ impl Worker {
             purse: purse.map(|purse| (&*ctx, purse)),
             obstacles,
             price: self.price(plan),
+            capacity,
             measured: self.growth.measured.clone(),
             workload: None,
             recorder: &self.recorder,
@@ -229,16 +153,29 @@ impl Worker {
         let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
         let (decided, seen) = (acts.decided.take(), acts.seen.take());
         let purse = acts.purse.take().map(|(_, purse)| purse);
-        if let Some(workload) = acts.workload.take() {
-            self.growth.follow(&ctx, &self.namespace, &workload, now);
-        }
-        if let Outcome::Acted { to, .. } = outcome {
-            self.growth.note_write(now, to);
-        }
+        let workload = acts.workload.take();
+        self.follow(plan, workload.as_ref(), (&readings, &outcome), now);
         self.settle(plan, (purse, &outcome), now);
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+    }
+
+    /// What the workload shows of itself at this tick.
+    fn follow(
+        &mut self,
+        plan: &Plan,
+        workload: Option<&Workload>,
+        (readings, outcome): (&[Reading], &Outcome<ReadError>),
+        now: Timestamp,
+    ) {
+        if let Some(workload) = workload {
+            self.growth.follow(&self.ctx, &self.namespace, workload, now);
+            self.capacities.learn(&plan.asks, &mut self.growth.measured, (workload, readings), now);
+        }
+        if let Outcome::Acted { to, .. } = *outcome {
+            self.growth.note_write(now, to);
+        }
     }
 
     /// Gives back what was reserved and did not land, and tells the budget what is to come.
@@ -259,11 +196,11 @@ impl Worker {
     fn known<'a>(
         &self,
         signals: &'a [Signal],
-        readings: Vec<Reading>,
+        readings: &[Reading],
         now: Timestamp,
     ) -> Vec<(&'a Signal, Reading, Known)> {
         let tick = self.ctx.tick();
-        let known = |(signal, reading): (&'a Signal, Reading)| {
+        let known = |(signal, &reading): (&'a Signal, &Reading)| {
             let TrustState { trusted, level, .. } =
                 self.trust.get(signal.name()).copied().unwrap_or_default();
             let source_suspect = self.ctx.pool.is_suspect(&signal.query().source, tick, now);
@@ -316,10 +253,17 @@ impl Worker {
         let Ok(object) = self.ctx.targets.object(&plan.target).await else { return };
         for signal in &mut plan.signals {
             if let Some(resource) = signal.query().request {
-                signal.requested =
-                    report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
+                signal.found = report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
             }
         }
+    }
+
+    /// What is learned of capacities goes into the plan of this tick; the capacity part of the status.
+    async fn know_capacities(&mut self, plan: &mut Plan, now: Timestamp) -> Vec<api::CapacityStatus> {
+        self.capacities.look(&self.ctx, &plan.asks, plan.policy.step, now).await;
+        let measured = &mut self.growth.measured;
+        Capacities::apply(&plan.asks, measured, (&mut plan.policy, &mut plan.signals));
+        self.capacities.status(&plan.asks, (&plan.policy, measured), now)
     }
 
     async fn gather(&mut self, plan: &mut Plan, now: Timestamp) -> Gathered {
@@ -348,6 +292,8 @@ impl Worker {
                 gathered.notes.push((signal.name().to_owned(), note));
             }
         }
+        gathered.notes.extend(self.capacities.notes(&plan.asks, (&plan.policy, &self.growth.measured), now));
+        self.growth.note_ages(&gathered.readings, now);
         gathered
     }
 

@@ -43,6 +43,7 @@ mod planted {
         AbsentStopsRaises,
         ReturnsAtOnce,
         BelowReactive,
+        DriftIgnored,
         TrustsAll,
         LowQuantile,
         FixedInstant,

@@ -10,6 +10,7 @@ mod dev;
 mod forecast;
 mod friday;
 mod killed;
+mod learned;
 mod manifests;
 mod measured;
 mod parity;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::instant;
 use super::{
-    Actuation, Behavior, Cooldown, Evidence, Fallback, Forecast, Metric, Objective,
+    Actuation, Behavior, Cooldown, Evidence, Fallback, Forecast, Limit, Metric, Objective,
     PredictiveAutoscalerStatus, Reactive, Spend, Thresholds,
 };
 
@@ -62,6 +62,9 @@ use super::{
     "has(self.sourceRef) || !has(self.spend) || !has(self.spend.priceQuery) || has(self.spend.priceQuery.sourceRef)")
     .message("the price query names no source: set spec.sourceRef, or sourceRef of the price query")
     .field_path(".spend"))]
+#[x_kube(validation = Rule::new("has(self.sourceRef) || !has(self.limits) || self.limits.all(l, has(l.sourceRef))")
+    .message("a limit names no source: set spec.sourceRef, or sourceRef of every limit")
+    .field_path(".limits"))]
 pub struct PredictiveAutoscalerSpec {
     /// What may be done with a decision.
     /// DryRun (the default) records it and changes nothing;
@@ -142,6 +145,12 @@ pub struct PredictiveAutoscalerSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
     pub calendar_refs: Vec<CalendarRef>,
+
+    /// What each replica takes a part of, as connections of a pool: growth stops where it is used up. At most four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub limits: Vec<Limit>,
 
     /// When readings are believed.
     #[serde(default)]

@@ -4,20 +4,23 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SourceRef;
 use super::autoscaler::DNS_LABEL;
 use super::text::{Duration, Quantity};
+use super::{LearnedCapacity, SourceRef};
 
 /// One signal of demand: what arrives, summed over all replicas, in its own unit.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.type != 'Prometheus' || has(self.query)")
     .message("a metric of type Prometheus needs a query: set query to a PromQL expression that sums demand"))]
-#[x_kube(validation = Rule::new("self.type != 'Prometheus' || has(self.capacityPerReplica)")
-    .message("a metric of type Prometheus needs capacityPerReplica: set the demand that one ready replica serves"))]
+#[x_kube(validation = Rule::new("self.type != 'Prometheus' || has(self.capacityPerReplica) || has(self.learnedCapacity)")
+    .message("a metric of type Prometheus needs capacityPerReplica: set the demand that one ready replica serves, or learnedCapacity"))]
 #[x_kube(validation = Rule::new("!(self.type in ['CPU', 'Memory']) || !has(self.query)")
     .message("types CPU and Memory bring their own query: remove query, or use type Prometheus")
     .field_path(".query"))]
+#[x_kube(validation = Rule::new("self.type == 'Prometheus' || !has(self.learnedCapacity)")
+    .message("types CPU and Memory know their capacity from the pods' requests: remove learnedCapacity")
+    .field_path(".learnedCapacity"))]
 pub struct Metric {
     /// Name of the metric, unique within the autoscaler.
     #[schemars(length(max = 63), regex(pattern = DNS_LABEL))]
@@ -40,9 +43,14 @@ pub struct Metric {
     pub max_age: Duration<15, 3_600>,
 
     /// Demand that one ready replica serves at 100 % of its safe load, in the unit of the query, as "120" or "500m".
-    /// Required for type Prometheus; CPU and Memory default to the requests of the pod template.
+    /// Type Prometheus needs it, or learnedCapacity; CPU and Memory default to the requests of the pod template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_per_replica: Option<Quantity>,
+
+    /// Learns the capacity of a replica from how far the replicas are used; with capacityPerReplica, which then counts,
+    /// it checks that one. Only for type Prometheus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_capacity: Option<LearnedCapacity>,
 
     /// Enabled (the default) forecasts this metric; Disabled lets it take part in the reactive answer only.
     #[serde(default)]

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::CapacityStatus;
 use super::text::instant;
 
 /// Sizes that the schema of the status allows; a writer clips to them, or the server refuses the whole status.
@@ -36,8 +37,8 @@ pub struct PredictiveAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The mode in force: Paused while a pause holds changes back, Reactive while no forecast is trusted, else the mode
-    /// of the spec.
+    /// The mode in force: Paused while a pause holds changes back, Reactive while no forecast is trusted, Floor
+    /// instead of Active while a stated capacity has drifted, else the mode of the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "EffectiveMode")]
     pub effective_mode: Option<EffectiveMode>,
@@ -64,6 +65,11 @@ pub struct PredictiveAutoscalerStatus {
     /// Where that time comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<LeadStatus>,
+
+    /// What a replica serves, where capacity is learned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub capacity: Vec<CapacityStatus>,
 
     /// The forecast and how well it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -171,6 +171,18 @@ text_type!(
 );
 
 text_type!(
+    /// How far replicas may be used, from a tenth to all of it: `80%` or `0.8`.
+    UseLevel,
+    {
+        "type": "string", "maxLength": 16, "pattern": RATIO_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "self.endsWith('%') ? (double(self.replace('%', '')) >= 10.0 && double(self.replace('%', '')) <= 100.0) : (double(self) >= 0.1 && double(self) <= 1.0)",
+            "message": "must be 10% to 100%: state how far replicas may be used, as 80%",
+        }],
+    }
+);
+
+text_type!(
     /// A relative tolerance from 0 up to, not including, 1: `0.1` or `100m`.
     Tolerance,
     {"type": "string", "maxLength": 16, "pattern": TOLERANCE_PATTERN}

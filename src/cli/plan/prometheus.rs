@@ -22,7 +22,7 @@ pub(super) struct Known {
 }
 
 /// A source at `url` that asks for nothing more.
-pub(super) fn settings(url: &str) -> SourceSettings {
+pub(in crate::cli) fn settings(url: &str) -> SourceSettings {
     SourceSettings {
         name: url.to_owned(),
         url: url.to_owned(),

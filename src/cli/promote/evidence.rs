@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::api::{PredictiveAutoscaler, PredictiveAutoscalerStatus, ShadowStatus};
+use crate::api::{CapacityStatus, PredictiveAutoscaler, PredictiveAutoscalerStatus, ShadowStatus};
 use crate::calendar::rfc3339;
 use crate::edge::clock::from_jiff;
 use crate::units::{Span, Timestamp};
@@ -34,17 +34,7 @@ pub(super) fn lines(object: &PredictiveAutoscaler, now: Timestamp) -> Vec<Line> 
     let none = PredictiveAutoscalerStatus::default();
     let status = object.status.as_ref().unwrap_or(&none);
     let shadow = status.shadow.as_ref();
-    vec![
-        length(shadow, now),
-        coverage(status),
-        Line {
-            fact: "capacity drift",
-            met: None,
-            found: "not measured yet: compare capacityPerReplica with what one replica serves".to_owned(),
-            wanted: "none",
-        },
-        cost(shadow),
-    ]
+    vec![length(shadow, now), coverage(status), drift(status), cost(shadow)]
 }
 
 fn length(shadow: Option<&ShadowStatus>, now: Timestamp) -> Line {
@@ -70,6 +60,27 @@ fn coverage(status: &PredictiveAutoscalerStatus) -> Line {
         met: Some(share.is_some_and(|share| COVERAGE.contains(&share))),
         found: share.map_or_else(|| "no forecast yet".to_owned(), |share| format!("{share:.4}")),
         wanted: "0.98 to 0.995",
+    }
+}
+
+/// Whether replicas serve what is stated. Nothing can drift where nothing is stated.
+fn drift(status: &PredictiveAutoscalerStatus) -> Line {
+    let line = |met, found| Line { fact: "capacity drift", met, found, wanted: "none" };
+    let told = |one: &CapacityStatus| {
+        format!("{}: {}", one.metric, one.reason.as_deref().unwrap_or("nothing is known"))
+    };
+    if let Some(drifted) = status.capacity.iter().find(|one| one.drifted == Some(true)) {
+        return line(Some(false), told(drifted));
+    }
+    let unjudged = status.capacity.iter().find(|one| one.drifted.is_none() && one.source != "Learned");
+    match (unjudged, status.capacity.is_empty()) {
+        (Some(unjudged), _) => line(None, told(unjudged)),
+        (None, false) => line(Some(true), status.capacity.iter().map(told).collect::<Vec<_>>().join("; ")),
+        (None, true) => line(
+            None,
+            "not measured: give metrics[].learnedCapacity.query, or compare by `foresail check --cluster`"
+                .to_owned(),
+        ),
     }
 }
 

@@ -229,6 +229,7 @@ fn policy(draw: &mut Draw) -> Policy {
         name: format!("metric-{n}"),
         max_age: draw.seconds(30, 180),
         capacity: CapacityRule::PodRequests,
+        drifted: if draw.happens(0.03) { CapacityPerReplica::new(1.0) } else { None },
         prediction: draw.happens(0.85),
     };
     let hpa_default = draw.happens(0.3);

@@ -186,7 +186,7 @@ impl Moment<'_> {
             let same = (other.desired, other.write) == (self.desired(), decision.write);
             judge.hold(13, same, || self.told(&other));
         }
-        if policy.mode == Mode::Floor && policy.actuation == Actuation::Scale {
+        if (policy.mode == Mode::Floor || policy.has_drifted()) && policy.actuation == Actuation::Scale {
             let combined = after(decision, Stage::Combine);
             judge.hold(22, combined >= decision.reactive, || format!("{combined} < {}", decision.reactive));
         }
@@ -635,7 +635,7 @@ laws! {
     i19_after_evidence_returns_a_decrease_waits_one_window: 19, [ReturnsAtOnce];
     i20_losing_a_reading_never_lowers: 20, [AbsentIsFresh];
     i21_a_lower_minimum_lowers_nothing_without_evidence: 21, [AbsentIsFresh];
-    i22_floor_is_never_below_the_reactive_answer: 22, [BelowReactive];
+    i22_floor_is_never_below_the_reactive_answer: 22, [BelowReactive, DriftIgnored];
     i23_without_trust_the_answer_is_the_reactive_one: 23, [TrustsAll];
     i27_the_upper_band_is_followed: 27, [LowQuantile];
     i29_whole_days_later_nothing_changes: 29, [FixedInstant];

@@ -15,6 +15,7 @@ pub(crate) fn written() -> Vec<Row> {
         texts(),
         objectives(),
         money(),
+        capacities(),
         targets(),
         queries(),
         sources(),
@@ -265,6 +266,48 @@ fn texts() -> Vec<Line> {
             "checkout",
             set("spec.pause.reason", "\u{1b}[2J"),
             "spec.pause.reason",
+            Refuses,
+        ),
+    ]
+}
+
+fn capacities() -> Vec<Line> {
+    let at = "spec.metrics[0].learnedCapacity.at";
+    let query = "spec.metrics[0].learnedCapacity.query";
+    let learned = "spec.metrics[1].learnedCapacity";
+    vec![
+        ("a replica used beyond all of it", "learned", set(at, "120%"), at, Refuses),
+        ("a replica used for hardly anything", "learned", set(at, "0.05"), at, Refuses),
+        ("use that is no PromQL", "learned", set(query, "avg(cpu"), query, Accepts),
+        ("use with an escape code", "learned", set(query, "\u{1b}[2J"), query, Refuses),
+        ("CPU with a learned capacity", "checkout", set(learned, json!({"query": "up"})), learned, Refuses),
+        (
+            "no capacity, stated or learned",
+            "learned",
+            Edit::Remove("spec.metrics[0].learnedCapacity"),
+            "spec.metrics[0]",
+            Refuses,
+        ),
+        ("a limit without a source", "learned", Edit::Remove("spec.sourceRef"), "spec.limits", Refuses),
+        (
+            "a limit of which a replica takes nothing",
+            "learned",
+            set("spec.limits[0].perReplica", "0"),
+            "spec.limits[0].perReplica",
+            Refuses,
+        ),
+        (
+            "a limit that is no PromQL",
+            "learned",
+            set("spec.limits[0].query", "max(pool"),
+            "spec.limits[0].query",
+            Accepts,
+        ),
+        (
+            "a limit with an escape code",
+            "learned",
+            set("spec.limits[0].query", "\u{1b}[2J"),
+            "spec.limits[0].query",
             Refuses,
         ),
     ]

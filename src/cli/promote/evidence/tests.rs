@@ -36,7 +36,7 @@ fn two_weeks_of_a_calibrated_and_thrifty_shadow_are_met_and_drift_is_said_to_be_
     assert_eq!(found[0], (Some(true), "14.0 days since 2026-11-10T00:00:00Z".to_owned()));
     assert_eq!(found[1], (Some(true), "0.9876".to_owned()));
     assert_eq!(found[2].0, None);
-    assert!(found[2].1.starts_with("not measured yet"), "{}", found[2].1);
+    assert!(found[2].1.starts_with("not measured: give metrics[].learnedCapacity.query"), "{}", found[2].1);
     assert_eq!(
         found[3],
         (Some(true), "0.974 x: 1827.8 replica-hours instead of 1876.3 that stood".to_owned())
@@ -59,6 +59,24 @@ fn each_line_is_missed_alone_at_its_own_bound() {
     for (hours, good) in [(("11.00", "10.00"), true), (("11.01", "10.00"), false), (("1", "0"), false)] {
         assert_eq!(met(&status(since, "0.99", hours)), [true, true, true, good], "{hours:?}");
     }
+}
+
+#[test]
+fn a_capacity_that_drifted_is_missed_one_that_did_not_is_met_and_one_that_is_not_judged_is_unknown() {
+    let of = |capacity: &Value| {
+        let mut status = status("2026-11-10T00:00:00Z", "0.99", ("1", "1"));
+        status["capacity"] = capacity.clone();
+        let Line { met, found, .. } = drift(autoscaler(&status).status.as_ref().unwrap());
+        (met, found)
+    };
+    let stated = |name: &str, drifted: &Value| json!({"metric": name, "source": "Stated", "drifted": drifted, "reason": "because"});
+    let learned = json!({"metric": "c", "source": "Learned", "reason": "because"});
+    let (kept, gone, open) = (json!(false), json!(true), json!(null));
+    assert_eq!(of(&json!([stated("a", &kept), learned])), (Some(true), "a: because; c: because".to_owned()));
+    assert_eq!(of(&json!([stated("a", &kept), stated("b", &gone)])), (Some(false), "b: because".to_owned()));
+    assert_eq!(of(&json!([learned, stated("b", &open)])), (None, "b: because".to_owned()));
+    let learning = json!({"metric": "d", "source": "Learning", "reason": "because"});
+    assert_eq!(of(&json!([learning])), (None, "d: because".to_owned()));
 }
 
 #[test]
