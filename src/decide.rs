@@ -158,6 +158,8 @@ impl Trail {
 struct Wishes {
     judged: Vec<Judged>,
     answers: combine::Answers,
+    /// The answers to what was read, where a sudden fall is held.
+    fallen: Option<combine::Answers>,
     recommendation: Option<Replicas>,
     present_need: Replicas,
 }
@@ -177,7 +179,7 @@ pub fn decide(
     let put_back = events.put_back(situation.metrics, policy.lead.plus(policy.hold()));
     let metrics = &*events::multiplied(situation.metrics, &put_back);
     let multiplied = Situation { metrics, ..*situation };
-    let Wishes { judged, answers, recommendation, present_need } =
+    let Wishes { judged, answers, fallen, recommendation, present_need } =
         wishes(policy, &multiplied, evidence, &mut trail);
 
     let (combined, fact) = combine::apply(policy, &answers);
@@ -212,7 +214,9 @@ pub fn decide(
     // The window begins anew with the first evidence after some time without (I19).
     let returned = faulty!(ReturnsAtOnce, false, judged.iter().any(|one| one.returned));
     let kept = if returned && policy.behavior.down.window > Span::ZERO { asked } else { Replicas::ZERO };
-    let unheld = combine::recommended(policy, &answers).max(asked_for).max(policy.bounds.min()).max(kept);
+    // A fall that is held is noted as it was read: its hold and the window pass side by side.
+    let read = fallen.as_ref().unwrap_or(&answers);
+    let unheld = combine::recommended(policy, read).max(asked_for).max(policy.bounds.min()).max(kept);
     let recommended = stabilise::Recommended { reactive: recommendation, unheld, firm };
     let (stable, fact) = stabilise::apply(policy, asked, sustained, recommended, (&mut *track, now));
     trail.note(Stage::Stabilise, stable, Fact::Stabilise(fact));
@@ -273,28 +277,48 @@ fn wishes(
     trail.note(Stage::Evidence, asked, Fact::Evidence(fact));
 
     let recommendation = reactive::recommendation(policy, &judged, asked);
-    let reactive = recommendation.unwrap_or(asked);
+    let (answers, silent) = answers(policy, (asked, recommendation), (metrics, &judged), now);
     let utilization = policy.reactive.average_utilization;
     trail.note(
         Stage::Reactive,
         asked,
-        Fact::Reactive(reactive::Fact { answer: reactive, asked, utilization }),
+        Fact::Reactive(reactive::Fact { answer: answers.reactive, asked, utilization }),
     );
-
     let fact =
         predictive::ForecastFact::of(policy, metrics, now, events::times(situation, now.plus(policy.lead)));
     trail.note(Stage::Forecast, asked, Fact::Forecast(fact));
+    let wants = answers
+        .predicted
+        .map_or(predictive::Fact::Silent(silent), |wants| predictive::Fact::Wants(wants, policy.lead));
+    trail.note(Stage::Predictive, asked, Fact::Predictive(wants));
 
+    let present_need = judged.iter().map(|one| need_at(one, one.capacity)).max().unwrap_or_default();
+    let fallen = judged.iter().any(|one| one.standing == Standing::SuddenFall).then(|| {
+        let read: Vec<Judged> = judged.iter().zip(metrics).map(|(one, seen)| one.as_read(seen)).collect();
+        let recommendation = reactive::recommendation(policy, &read, asked);
+        self::answers(policy, (asked, recommendation), (metrics, &read), now).0
+    });
+    Wishes { judged, answers, fallen, recommendation, present_need }
+}
+
+/// The need of what one metric demands, at so much per replica.
+fn need_at(judged: &Judged, capacity: Option<crate::units::CapacityPerReplica>) -> Replicas {
+    judged.demand.zip(capacity).map_or(Replicas::ZERO, |(demand, capacity)| capacity.need(demand))
+}
+
+/// Stages 2 to 4 on judged readings, and why no forecast speaks if none does.
+fn answers(
+    policy: &Policy,
+    (asked, recommendation): (Replicas, Option<Replicas>),
+    (metrics, judged): (&[MetricObservation<'_>], &[Judged]),
+    now: Timestamp,
+) -> (combine::Answers, predictive::NoForecast) {
     let mut predicted: Option<Predicted> = None;
     let mut silent = predictive::NoForecast::Disabled;
     let mut untrusted: Vec<Judged> = Vec::new();
-    let (mut present, mut present_need) = (Replicas::ZERO, Replicas::ZERO);
+    let mut present = Replicas::ZERO;
     let mut p05_need: Option<Replicas> = None;
-    for ((rule, seen), judged) in policy.metrics.iter().zip(metrics).zip(&judged) {
-        let need_at = |capacity: Option<crate::units::CapacityPerReplica>| {
-            judged.demand.zip(capacity).map_or(Replicas::ZERO, |(demand, capacity)| capacity.need(demand))
-        };
-        present_need = present_need.max(need_at(judged.capacity));
+    for ((rule, seen), judged) in policy.metrics.iter().zip(metrics).zip(judged) {
         let outcome = if rule.prediction {
             predictive::of_metric(policy, judged, seen, now)
         } else {
@@ -304,7 +328,7 @@ fn wishes(
             Ok(wants) => {
                 predicted = Some(predictive::larger(predicted, wants));
                 let floor = policy.reactive.floor_utilization;
-                let now_needed = need_at(judged.capacity.map(|capacity| capacity.at(floor)));
+                let now_needed = need_at(judged, judged.capacity.map(|capacity| capacity.at(floor)));
                 present = present.max(faulty!(NoPresentDemand, Replicas::ZERO, now_needed));
                 let need =
                     seen.p05_earlier.zip(seen.capacity).map(|(demand, capacity)| capacity.need(demand));
@@ -316,15 +340,13 @@ fn wishes(
             }
         }
     }
-    let wants = predicted
-        .map_or(predictive::Fact::Silent(silent), |wants| predictive::Fact::Wants(wants, policy.lead));
-    trail.note(Stage::Predictive, asked, Fact::Predictive(wants));
     let reactive_untrusted =
         (!untrusted.is_empty()).then(|| reactive::of_all(policy, untrusted.iter(), asked));
+    let reactive = recommendation.unwrap_or(asked);
     let may_lower = judged.iter().all(Judged::may_lower);
     let answers =
         combine::Answers { asked, reactive, reactive_untrusted, present, predicted, p05_need, may_lower };
-    Wishes { judged, answers, recommendation, present_need }
+    (answers, silent)
 }
 
 /// One memory for each metric, in the policy's order; a metric keeps its memory when others come and go.

@@ -174,6 +174,16 @@ impl Judged {
     pub const fn may_lower(&self) -> bool {
         matches!(self.standing, Standing::Fresh)
     }
+
+    /// The same where a sudden fall is believed.
+    pub fn as_read(&self, seen: &MetricObservation<'_>) -> Self {
+        let (Standing::SuddenFall, Reading::Value { value, partial, .. }) = (self.standing, seen.reading)
+        else {
+            return *self;
+        };
+        let standing = if partial { Standing::Partial } else { Standing::Fresh };
+        Self { demand: Demand::new(value), standing, ..*self }
+    }
 }
 
 /// Judges one reading and updates what is remembered of its metric.

@@ -495,19 +495,24 @@ mod bad_evidence {
     }
 
     #[test]
-    fn a_sudden_fall_is_held_for_suspect_for_and_then_believed() {
-        let mut track = Track { to: replicas(20), ..Track::default() };
-        let (mut evidence, mut asked, mut fell_at) = (Vec::new(), replicas(20), None);
-        for i in 0..40_i64 {
-            let x = if i < 2 { 1400.0 } else { 70.0 };
-            let metrics = [seen(value(x, 15 * i), None)];
-            let situation = situation(at(15 * i), asked, &metrics);
-            asked = decide(&policy(), &situation, &mut evidence, &mut track).desired;
-            if asked < replicas(20) {
-                fell_at.get_or_insert(15 * i);
+    fn a_sudden_fall_is_held_for_suspect_for_and_its_window_passes_beside_that() {
+        // The last high reading is that of 15 s, the first low one of 30 s.
+        for (window, falls_at) in [(0, 30 + 300), (300, 30 + 300), (600, 15 + 600)] {
+            let mut policy = policy();
+            policy.behavior.down.window = Span::from_seconds(window);
+            let mut track = Track { to: replicas(20), ..Track::default() };
+            let (mut evidence, mut asked, mut fell_at) = (Vec::new(), replicas(20), None);
+            for i in 0..60_i64 {
+                let x = if i < 2 { 1400.0 } else { 70.0 };
+                let metrics = [seen(value(x, 15 * i), None)];
+                let situation = situation(at(15 * i), asked, &metrics);
+                asked = decide(&policy, &situation, &mut evidence, &mut track).desired;
+                if asked < replicas(20) {
+                    fell_at.get_or_insert(15 * i);
+                }
             }
+            assert_eq!(fell_at, Some(falls_at), "{window}");
         }
-        assert_eq!(fell_at, Some(30 + 300));
     }
 
     #[test]

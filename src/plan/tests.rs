@@ -397,7 +397,7 @@ fn over_reactive(values: &[f64], first: usize) -> f64 {
 }
 
 #[test]
-fn what_cannot_be_foreseen_costs_what_the_reactive_answer_costs_after_a_day() {
+fn i30_what_cannot_be_foreseen_costs_what_the_reactive_answer_costs_after_a_day() {
     for seed in 1..=3 {
         let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15) | 1);
         let white: Vec<f64> = (0..6 * 288).map(|_| 1000.0 + 600.0 * (random.unit() - 0.5)).collect();

@@ -5,6 +5,7 @@ mod breakglass;
 mod budget;
 mod crds;
 mod decisions;
+mod deleted;
 mod demo;
 mod dev;
 mod forecast;

@@ -57,13 +57,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
-    fn white_noise_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.02_f64..0.3, which in 0_usize..3) {
+    fn i30_white_noise_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.02_f64..0.3, which in 0_usize..3) {
         let values = white(8 * 1440, size, &mut Dice::new(seed));
         loses_trust(&values, LEADS[which], ["0.1%", "1%"])?;
     }
 
     #[test]
-    fn noise_that_bursts_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.8_f64..1.6, which in 0_usize..3) {
+    fn i30_noise_that_bursts_loses_trust_within_a_day(seed in 1_u64..1000, size in 0.8_f64..1.6, which in 0_usize..3) {
         let values = bursting(8 * 1440, size, &mut Dice::new(seed));
         loses_trust(&values, LEADS[which], ["1%", "10%"])?;
     }
