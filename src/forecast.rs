@@ -5,13 +5,13 @@
 //! Series -> Levels -> Origin -> rows -> every member's quantiles -> pool -> QuantileForecast         at any time
 //! ```
 //!
-//! Seven experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
-//! seasonal naive, yesterday at a part of today's deviation, three ridge regressions, on demand or on its logarithm, and
-//! the rule that many series have in common (`global`), on which the regressions of a young series lean. An eighth joins
-//! them where a season of another length than day and week is found and confirmed (`cycle`). For each knot
-//! ahead every expert's errors on past targets, divided by a local size of errors, give its quantiles (`member`); the
-//! experts' quantiles are averaged with weights learned from their pinball loss (`combine`). Errors and losses are
-//! always taken on time blocks that the coefficients have not seen.
+//! Eight experts say where demand will be, each by a linear rule on features of the past (`experts`): last value,
+//! seasonal naive, yesterday at a part of today's deviation, three ridge regressions, on demand or on its logarithm, waves
+//! of day and week by an elastic net, and the rule that many series have in common (`global`), on which the ridge
+//! regressions of a young series lean. A ninth joins them where a season of another length than day and week is found and
+//! confirmed (`cycle`). For each knot ahead every expert's errors on past targets, divided by a local size of errors,
+//! give its quantiles (`member`); the experts' quantiles are averaged with weights learned from their pinball loss
+//! (`combine`). Errors and losses are always taken on time blocks that the coefficients have not seen.
 //!
 //! Levels are means over blocks of at least five minutes. What demand does within a block, and what the first steps of
 //! a block tell of its rest, is learned from the two days that are known step by step (`shape`).

@@ -44,8 +44,8 @@ pub struct ForecastArgs {
 /// difference that the judge of the answers sees.
 #[derive(Debug, Args)]
 pub struct AblateArgs {
-    /// What is left out: an expert's name, or one of `nothing`, `combination`, `calibration`, `global-model`, `shifts`,
-    /// `cleaning`, `found-season`
+    /// What is left out: an expert's name, or one of `nothing`, `combination`, `calibration`, `parts-of-day`,
+    /// `global-model`, `shifts`, `cleaning`, `found-season`
     #[arg(long, value_name = "PART", value_parser = Without::parse)]
     without: Without,
     /// File of requests, one JSON object a line; `-` is standard input

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alone::Alone;
 use super::calibration::{Calibration, Parts};
+use super::combine::Packed;
 use super::experts::{ALL, EXPERTS};
 use super::features::Ladder;
 use super::global::GlobalModel;
@@ -22,7 +23,7 @@ use crate::series::{Sample, Series};
 use crate::units::{Span, Step, Timestamp};
 
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Half hours kept: two weeks, so that a weekly season stays usable.
 const BINS: u32 = 14 * 48;
@@ -203,7 +204,8 @@ impl Checkpoint {
 
 impl StoredKnot {
     fn new(knot: &Knot) -> Self {
-        let weight = |expert: usize| knot.weights.iter().filter_map(|level| level.get(expert)).sum::<f32>();
+        let weights = knot.weights.whole();
+        let weight = |expert: usize| weights.iter().filter_map(|level| level.get(expert)).sum::<f32>();
         let mut order: Vec<usize> =
             (0..EXPERTS).filter(|&e| matches!(knot.members.get(e), Some(Some(_)))).collect();
         order.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)));
@@ -216,8 +218,7 @@ impl StoredKnot {
                     name: ALL.get(e)?.name.to_owned(),
                     mean_error: member.mean_error(),
                     numbers: member.numbers().map(|number| integer(f64::from(number) * UNIT)).collect(),
-                    weights: knot
-                        .weights
+                    weights: weights
                         .iter()
                         .filter_map(|w| Some(thousandths_u16(f64::from(*w.get(e)?))))
                         .collect(),
@@ -231,18 +232,20 @@ impl StoredKnot {
         let mut knot = Knot {
             ahead: self.ahead,
             members: [const { None }; EXPERTS],
-            weights: [[0.0; EXPERTS]; N_LEVELS],
+            weights: Packed::new(&[[0.0; EXPERTS]; N_LEVELS]),
             growth: self.growth,
         };
+        let mut weights = [[0.0; EXPERTS]; N_LEVELS];
         for stored in &self.members {
             let expert = ALL.iter().position(|expert| expert.name == stored.name)?;
             let numbers = stored.numbers.iter().map(|n| short(f64::from(*n) / UNIT));
             *knot.members.get_mut(expert)? =
-                Some(Box::new(Member::from_numbers(stored.mean_error, numbers)?));
-            for (level, weight) in knot.weights.iter_mut().zip(&stored.weights) {
-                *level.get_mut(expert)? = short((f64::from(*weight) / UNIT).max(1e-6));
+                Some(Box::new(Member::from_numbers(ALL.get(expert)?, stored.mean_error, numbers)?));
+            for (level, weight) in weights.iter_mut().zip(&stored.weights) {
+                *level.get_mut(expert)? = short((f64::from(*weight) / UNIT).max(1.0 / 65_535.0));
             }
         }
+        knot.weights = Packed::new(&weights);
         (!self.members.is_empty()).then_some(knot)
     }
 }

@@ -8,7 +8,7 @@
 
 use super::calibration::Excesses;
 use super::experts::{ALL, EXPERTS};
-use super::kernels::{float, short};
+use super::kernels::{float, integer, short};
 use super::lessons::{Lesson, scattered};
 use super::levels::Position;
 use super::member::Member;
@@ -16,6 +16,26 @@ use super::quantiles::{LEVELS, N_LEVELS};
 
 /// Weights of the experts at each quantile level: not negative, summing to 1 over the experts present.
 pub(super) type Weights = [[f32; EXPERTS]; N_LEVELS];
+
+/// Weights as they are kept: in parts of the largest that sixteen bits hold, a tenth of the least that an expert has.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Packed([[u16; EXPERTS]; N_LEVELS]);
+
+impl Packed {
+    /// The weights, each at most 1, in half of the memory.
+    pub(super) fn new(weights: &Weights) -> Self {
+        let pack = |weight: f32| {
+            u16::try_from(integer(f64::from(weight) * f64::from(u16::MAX)).max(0)).unwrap_or(u16::MAX)
+        };
+        Self(weights.map(|level| level.map(pack)))
+    }
+
+    /// The weights again.
+    pub(super) fn whole(&self) -> Weights {
+        let Self(packed) = self;
+        packed.map(|level| level.map(|weight| f32::from(weight) / f32::from(u16::MAX)))
+    }
+}
 
 /// Quantiles of every expert that takes part.
 pub(super) type Opinions = [Option<[f64; N_LEVELS]>; EXPERTS];

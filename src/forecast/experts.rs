@@ -2,10 +2,12 @@
 //! from its own measured errors.
 
 mod damped;
+mod harmonic;
 mod last_value;
 mod ridge;
 mod seasonal;
 
+pub(super) use harmonic::{fit as fit_harmonic, row as harmonic_row};
 pub(super) use ridge::{FOLDS, LONG, SHORT, fit as fit_ridge};
 
 use super::features::{FEATURES, Ladder};
@@ -37,6 +39,11 @@ impl Expert {
         matches!(self.rule, Rule::Cycle)
     }
 
+    /// Whether it sees waves of day and week.
+    pub(super) const fn is_of_waves(&self) -> bool {
+        matches!(self.rule, Rule::Harmonic)
+    }
+
     /// The space that it works in, for demand of mean about 1.
     pub(super) const fn space(&self) -> Space {
         if self.log { LOG } else { Space::Linear }
@@ -58,6 +65,8 @@ pub(super) enum Rule {
     Cycle,
     /// Weighted ridge regression, a row counting half after `half_life` of the history.
     Ridge { half_life: f64 },
+    /// Weighted elastic net on waves of the day and the week.
+    Harmonic,
 }
 
 impl Rule {
@@ -68,7 +77,7 @@ impl Rule {
 }
 
 /// How many experts there are.
-pub(super) const EXPERTS: usize = 8;
+pub(super) const EXPERTS: usize = 9;
 
 /// All experts, in the order of the weights in status and checkpoint.
 pub(super) const ALL: [Expert; EXPERTS] = [
@@ -95,6 +104,7 @@ pub(super) const ALL: [Expert; EXPERTS] = [
     },
     Expert { name: "global", log: true, needs: Ladder::ColdStart, rule: Rule::Global },
     Expert { name: "found-season", log: false, needs: Ladder::ColdStart, rule: Rule::Cycle },
+    Expert { name: "harmonic", log: true, needs: Ladder::Daily, rule: Rule::Harmonic },
 ];
 
 /// The names of all experts.

@@ -4,7 +4,7 @@
 //! levels; for experts that work on logarithms each is taken to that space by itself.
 
 use super::cycle;
-use super::experts::{Expert, LOG};
+use super::experts::{Expert, LOG, harmonic_row};
 use super::levels::{Levels, Position};
 use super::shift::Shifts;
 use crate::series::median;
@@ -113,13 +113,16 @@ pub(super) struct Rows {
     pub(super) log: Row,
     /// Of demand, with what a season of its own length says; where there is one.
     cycle: Option<Box<Row>>,
+    /// Of the logarithm, with waves in place of earlier days; where days may be used.
+    harmonic: Option<Box<Row>>,
 }
 
 impl Rows {
     /// The row in the space of `expert`.
     pub(super) fn of(&self, expert: &Expert) -> &Row {
-        match &self.cycle {
-            Some(cycle) if expert.is_of_cycle() => cycle,
+        match (&self.cycle, &self.harmonic) {
+            (Some(cycle), _) if expert.is_of_cycle() => cycle,
+            (_, Some(harmonic)) if expert.is_of_waves() => harmonic,
             _ if expert.log => &self.log,
             _ => &self.linear,
         }
@@ -216,13 +219,16 @@ impl Origin {
         ];
         let own_log = own.map(|level| LOG.enter(level));
         let x = join(&self.shared, &own);
+        let log = Row::new(join(&self.shared_log, &own_log), self.base_log);
         Rows {
             cycle: levels.cycle().map(|length| {
                 let places = (self.position, target);
                 Box::new(cycle::row(levels, places, length, (&x, self.base), self.cycle))
             }),
             linear: Row::new(x, self.base),
-            log: Row::new(join(&self.shared_log, &own_log), self.base_log),
+            harmonic: (rung >= Ladder::Daily)
+                .then(|| Box::new(harmonic_row(levels.day_and_week(target), rung, &log))),
+            log,
         }
     }
 

@@ -140,6 +140,58 @@ impl<const P: usize> Normal<P> {
     }
 }
 
+impl<const P: usize> Normal<P> {
+    /// Coefficients that minimise half of the squares, in features scaled to a sum of squares of 1, plus half of
+    /// `penalty` times the largest moment times the sum of the coefficients' sizes, plus a quarter of `penalty` times
+    /// their squares (an elastic net); the last feature, the constant, is free. With a penalty of 2 and more all others
+    /// are 0. By coordinate descent from `start` on the normal equations (Friedman, Hastie and Tibshirani 2010).
+    pub(crate) fn solve_sparsely(&self, penalty: f64, start: &[f64; P]) -> [f64; P] {
+        const SWEEPS_MAX: usize = 100;
+        const SETTLED: f64 = 1e-3;
+        let (mut gram, mut rest) = self.whole();
+        let sizes: [f64; P] = std::array::from_fn(|i| gram[i][i].max(0.0).sqrt());
+        let shares = sizes.map(|size| if size > f64::MIN_POSITIVE { size.recip() } else { 0.0 });
+        for i in 0..P {
+            rest[i] *= shares[i];
+            for j in 0..P {
+                gram[i][j] *= shares[i] * shares[j];
+            }
+        }
+        let most = rest.iter().fold(0.0, |most: f64, moment| most.max(moment.abs()));
+        let (least, shrink) = (0.5 * penalty * most, (1.0 + 0.5 * penalty).recip());
+        let mut solution: [f64; P] = std::array::from_fn(|i| start[i] * sizes[i]);
+        for i in 0..P {
+            for j in 0..P {
+                rest[i] -= gram[i][j] * solution[j];
+            }
+        }
+        for _ in 0..SWEEPS_MAX {
+            let mut furthest: f64 = 0.0;
+            for i in 0..P {
+                if shares[i] == 0.0 {
+                    continue;
+                }
+                let alone = rest[i] + solution[i];
+                let is_free = i + 1 == P;
+                let kept = (alone.abs() - least).max(0.0).copysign(alone) * shrink;
+                let step = if is_free { alone } else { kept } - solution[i];
+                if step != 0.0 {
+                    solution[i] += step;
+                    for (left, row) in rest.iter_mut().zip(&gram[i]) {
+                        *left -= row * step;
+                    }
+                    furthest = furthest.max(step.abs());
+                }
+            }
+            if furthest <= SETTLED * most {
+                break;
+            }
+        }
+        let whole: [f64; P] = std::array::from_fn(|i| solution[i] * shares[i]);
+        if whole.iter().all(|c| c.is_finite()) { whole } else { [0.0; P] }
+    }
+}
+
 /// The sum of products.
 pub(crate) fn dot<const P: usize>(a: &[f64; P], b: &[f64; P]) -> f64 {
     let mut sum = 0.0;

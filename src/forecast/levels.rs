@@ -315,6 +315,14 @@ impl<'a> Levels<'a> {
         self.clock.part(self.clock.time(position + self.first))
     }
 
+    /// How much of its local day and of its local week has passed when the level at `position` begins: 0 .. 1 each.
+    pub(super) fn day_and_week(&self, position: Position) -> [f64; 2] {
+        const DAY_SECONDS: i64 = 86_400;
+        let at = self.clock.time(position + self.first);
+        let local = at.seconds().saturating_add(self.clock.offsets.seconds_at(at));
+        [DAY_SECONDS, 7 * DAY_SECONDS].map(|length| super::kernels::ratio(local.rem_euclid(length), length))
+    }
+
     /// Levels in 24 hours, rounded.
     pub(super) fn day(&self) -> Position {
         let [_, day, ..] = self.clock.days;

@@ -1,7 +1,7 @@
 //! One expert at one knot: its rule, how large its errors are where, and their quantiles.
 
-use super::experts::{Expert, Rule, fit_ridge};
-use super::features::{FEATURES, Row, SPREADS};
+use super::experts::{Expert, Rule, fit_harmonic, fit_ridge};
+use super::features::{FEATURES, Ladder, Row, SPREADS};
 use super::global::Prior;
 use super::kernels::{Normal, dot, float, short, weighted_quantiles};
 use super::lessons::Lesson;
@@ -31,7 +31,8 @@ const HIGHEST_SHOWN: f64 = 0.99;
 /// What an expert has learned for one knot.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Member {
-    coefficients: [f32; FEATURES],
+    /// None where the rule is fixed.
+    coefficients: Option<Box<[f32; FEATURES]>>,
     spread: [f32; SPREADS],
     /// Mean size of the errors, in the expert's space.
     mean_error: f32,
@@ -45,24 +46,27 @@ impl Member {
     ///
     /// `nearer`: the expert at the knot before, and how many times as far off this one usually is.
     pub(super) fn learn(
-        expert: &Expert,
+        (expert, rung): (&Expert, Ladder),
         lessons: &[Lesson],
         prior: &Prior,
         nearer: Option<(&Self, f64)>,
     ) -> Option<(Self, Vec<(f64, f64)>)> {
-        if matches!(expert.rule, Rule::Ridge { .. } | Rule::Cycle) && lessons.len() < RIDGE_LESSONS_MIN {
+        if matches!(expert.rule, Rule::Ridge { .. } | Rule::Cycle | Rule::Harmonic)
+            && lessons.len() < RIDGE_LESSONS_MIN
+        {
             return None;
         }
         let weight = |lesson: &Lesson| lesson.weight(expert);
         let actual = |lesson: &Lesson| lesson.outcome(expert).actual;
+        let rows = lessons.iter().map(|lesson| {
+            let row = lesson.row(expert);
+            (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
+        });
         let (all, without) = match expert.rule {
             Rule::Fixed(rule) => (rule, [rule; super::experts::FOLDS]),
             Rule::Global => (prior.rule(), [prior.rule(); super::experts::FOLDS]),
+            Rule::Harmonic => fit_harmonic(rows, rung),
             Rule::Ridge { .. } | Rule::Cycle => {
-                let rows = lessons.iter().map(|lesson| {
-                    let row = lesson.row(expert);
-                    (&row.x, lesson.outcome(expert).target - row.base, weight(lesson), lesson.fold)
-                });
                 // What many series have in common says nothing of a season that one has.
                 let rule = if expert.is_of_cycle() { [0.0; FEATURES] } else { prior.rule() };
                 fit_ridge(rows, &rule)
@@ -84,7 +88,7 @@ impl Member {
             total += weight(lesson);
         }
         let mut member = Self {
-            coefficients: all.map(short),
+            coefficients: learned(expert).then(|| Box::new(all.map(short))),
             spread: sizes.solve(SPREAD_PENALTY).map(short),
             mean_error: short(if total > 0.0 { sum / total } else { 0.0 }),
             errors: [0.0; N_LEVELS],
@@ -137,21 +141,33 @@ impl Member {
 
     /// All numbers but the mean error, for a checkpoint.
     pub(super) fn numbers(&self) -> impl Iterator<Item = f32> + '_ {
-        self.coefficients.iter().chain(&self.spread).chain(&self.errors).copied()
+        let coefficients = self.coefficients.as_deref().into_iter().flatten();
+        coefficients.chain(&self.spread).chain(&self.errors).copied()
     }
 
     /// A member of what [`Self::numbers`] gave; `None` when there are too few.
-    pub(super) fn from_numbers(mean_error: f32, mut numbers: impl Iterator<Item = f32>) -> Option<Self> {
+    pub(super) fn from_numbers(
+        expert: &Expert,
+        mean_error: f32,
+        mut numbers: impl Iterator<Item = f32>,
+    ) -> Option<Self> {
         let mut member = Self {
-            coefficients: [0.0; FEATURES],
+            coefficients: learned(expert).then(|| Box::new([0.0; FEATURES])),
             spread: [0.0; SPREADS],
             mean_error: mean_error.max(0.0),
             errors: [0.0; N_LEVELS],
         };
-        for slot in member.coefficients.iter_mut().chain(&mut member.spread).chain(&mut member.errors) {
+        let coefficients = member.coefficients.as_deref_mut().into_iter().flatten();
+        for slot in coefficients.chain(&mut member.spread).chain(&mut member.errors) {
             *slot = numbers.next()?;
         }
-        Some(member)
+        // More than that belongs to another form of the expert.
+        numbers.next().is_none().then_some(member)
+    }
+
+    /// Bytes held, with the struct itself.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.coefficients.as_deref().map_or(0, size_of_val)
     }
 
     /// The mean size of the errors, in the expert's space.
@@ -159,10 +175,14 @@ impl Member {
         self.mean_error
     }
 
-    /// Demand at [`LEVELS`] for a row of this expert's space.
-    pub(super) fn quantiles(&self, row: &Row, space: Space) -> [f64; N_LEVELS] {
-        let centre = row.base + dot(&self.coefficients.map(f64::from), &row.x);
-        self.spread_around((centre, self.size(&row.z)), space)
+    /// Demand at [`LEVELS`] for a row that `expert`, whose member this is, sees.
+    pub(super) fn quantiles(&self, row: &Row, expert: &Expert) -> [f64; N_LEVELS] {
+        let moved = match (&self.coefficients, expert.rule) {
+            (Some(coefficients), _) => dot(&coefficients.map(f64::from), &row.x),
+            (None, Rule::Fixed(rule)) => dot(&rule, &row.x),
+            (None, Rule::Global | Rule::Cycle | Rule::Ridge { .. } | Rule::Harmonic) => 0.0,
+        };
+        self.spread_around((row.base + moved, self.size(&row.z)), expert.space())
     }
 
     /// Demand at [`LEVELS`] around a `(centre, size)` in this expert's space.
@@ -176,6 +196,11 @@ impl Member {
         let local = dot(&self.spread.map(f64::from), z);
         local.clamp(SPREAD_RANGE.0 * mean, SPREAD_RANGE.1 * mean).max(f64::MIN_POSITIVE)
     }
+}
+
+/// Whether an expert has coefficients of its own.
+const fn learned(expert: &Expert) -> bool {
+    !matches!(expert.rule, Rule::Fixed(_))
 }
 
 /// The quantile of Laplace's distribution with mean absolute value 1.

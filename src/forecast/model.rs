@@ -4,7 +4,7 @@ use super::ExpertShare;
 use super::ablation::Without;
 use super::alone::Alone;
 use super::calibration::Parts;
-use super::combine::{Evaluation, Opinions, Weights, pool, weigh};
+use super::combine::{Evaluation, Opinions, Packed, pool, weigh};
 use super::experts::{ALL, EXPERTS};
 use super::features::{Ladder, Rows};
 use super::global::{GlobalModel, Outlook};
@@ -38,7 +38,7 @@ pub(super) struct Knot {
     pub(super) ahead: Position,
     /// In the order of [`ALL`]; `None` for those that need more history.
     pub(super) members: [Option<Box<Member>>; EXPERTS],
-    pub(super) weights: Weights,
+    pub(super) weights: Packed,
     /// How much wider the forecast of the next block is: 1 .. 2.
     pub(super) growth: f64,
 }
@@ -76,9 +76,9 @@ impl Knot {
     pub(super) fn quantiles(&self, rows: &Rows) -> [f64; N_LEVELS] {
         let mut opinions: Opinions = [None; EXPERTS];
         for ((slot, member), expert) in opinions.iter_mut().zip(&self.members).zip(&ALL) {
-            *slot = member.as_ref().map(|member| member.quantiles(rows.of(expert), expert.space()));
+            *slot = member.as_ref().map(|member| member.quantiles(rows.of(expert), expert));
         }
-        pool(&opinions, &self.weights)
+        pool(&opinions, &self.weights.whole())
     }
 }
 
@@ -173,14 +173,14 @@ impl Model {
 impl Model {
     /// The experts with their weights, averaged over knots and levels, heaviest first.
     pub(super) fn shares(&self) -> Vec<ExpertShare> {
-        let rows = || self.knots.iter().flat_map(|knot| &knot.weights);
+        let rows = || self.knots.iter().flat_map(|knot| knot.weights.whole());
         let total = float(rows().count().max(1));
         let mut shares: Vec<ExpertShare> = ALL
             .iter()
             .enumerate()
             .filter(|(i, _)| self.knots.iter().any(|knot| matches!(knot.members.get(*i), Some(Some(_)))))
             .map(|(i, expert)| {
-                let sum: f64 = rows().filter_map(|weights| weights.get(i)).map(|w| f64::from(*w)).sum();
+                let sum: f64 = rows().filter_map(|weights| weights.get(i).map(|w| f64::from(*w))).sum();
                 ExpertShare { name: expert.name, weight: sum / total }
             })
             .collect();
@@ -190,8 +190,9 @@ impl Model {
 
     /// Bytes held outside of the struct itself.
     pub(super) fn bytes(&self) -> usize {
-        let members = self.knots.iter().map(|knot| knot.members.iter().flatten().count()).sum::<usize>();
-        self.alone.bytes() + self.knots.capacity() * size_of::<Knot>() + members * size_of::<Member>()
+        let members = self.knots.iter().flat_map(|knot| knot.members.iter().flatten());
+        let members: usize = members.map(|member| member.bytes()).sum();
+        self.alone.bytes() + self.knots.capacity() * size_of::<Knot>() + members
     }
 }
 
@@ -225,8 +226,12 @@ fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> 
         if expert.needs <= at.rung
             && (at.has_cycle || !expert.is_of_cycle())
             && !at.without.leaves_out(index)
-            && let Some((member, all)) =
-                Member::learn(expert, lessons, at.outlook.of(expert.log), at.nearer(index, expert.log))
+            && let Some((member, all)) = Member::learn(
+                (expert, at.rung),
+                lessons,
+                at.outlook.of(expert.log),
+                at.nearer(index, expert.log),
+            )
         {
             *slot = Some(Box::new(member));
             *places = all;
@@ -236,7 +241,7 @@ fn fit_knot(at: &Place<'_>, lessons: &[Lesson], evaluation: &mut Evaluation) -> 
     if at.without == Without::Combination {
         weights = [[1.0; EXPERTS]; N_LEVELS];
     }
-    (Knot { ahead: at.ahead, members, weights, growth: 1.0 }, width)
+    (Knot { ahead: at.ahead, members, weights: Packed::new(&weights), growth: 1.0 }, width)
 }
 
 /// Blocks that cover `horizon` steps.

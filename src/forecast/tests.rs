@@ -12,6 +12,7 @@ mod parts;
 mod ramps;
 mod seasons;
 mod tails;
+mod waves;
 
 use super::*;
 use crate::units::{CapacityPerReplica, Objective, Replicas};

@@ -85,13 +85,17 @@ fn an_hour_of_decisions_is_added_to_those_before() {
 
 #[test]
 fn four_weeks_of_minutes_fit_into_64_kib() {
-    let values = busy(28 * 1440, 6);
+    // With a batch every seven hours, so that every expert takes part.
+    let batch = |n: usize| if n % 420 < 60 { 150.0 } else { 0.0 };
+    let values: Vec<f64> =
+        busy(28 * 1440, 6).into_iter().enumerate().map(|(n, value)| value + batch(n)).collect();
     let mut forecaster = learned(&values);
     forecaster.trust(&question(Span::from_minutes(3), "1%"));
     for n in values.len()..values.len() + 1440 {
-        forecaster.observe(minute(n), Some(day(n)), false);
+        forecaster.observe(minute(n), Some(day(n) + batch(n)), false);
     }
     forecaster.refit();
+    assert_eq!(forecaster.summary().experts.len(), experts::EXPERTS);
     forecaster.trust(&question(Span::from_minutes(3), "1%"));
     assert!(forecaster.bytes() <= 65_536, "{} bytes", forecaster.bytes());
     let checkpoint = serde_json::to_string(&forecaster.checkpoint().unwrap()).unwrap();
