@@ -57,8 +57,7 @@ fn choose(policy: &Policy, answers: &Answers) -> (Replicas, Source) {
         return wants.map_or((policy.bounds.min(), Source::Hpa), |n| (n, Source::Forecast));
     }
     let Some(wants) = wants else { return (answers.reactive, Source::Reactive) };
-    let rival = match policy.mode {
-        _ if faulty!(DriftIgnored, false, policy.has_drifted()) => (answers.reactive, Source::Reactive),
+    let mut rival = match policy.mode {
         Mode::Floor => (faulty!(BelowReactive, Replicas::ZERO, answers.reactive), Source::Reactive),
         Mode::Active | Mode::DryRun => {
             let untrusted = answers.reactive_untrusted.unwrap_or_default();
@@ -69,6 +68,9 @@ fn choose(policy: &Policy, answers: &Answers) -> (Replicas, Source) {
             }
         }
     };
+    if faulty!(DriftIgnored, false, policy.has_drifted()) && answers.reactive > rival.0 {
+        rival = (answers.reactive, Source::Reactive);
+    }
     if wants >= rival.0 { (wants, Source::Forecast) } else { rival }
 }
 

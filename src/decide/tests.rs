@@ -415,7 +415,7 @@ mod prediction {
         let mut policy = policy();
         let low = sure(-60, &[100.0; 60]);
         let answer = |policy: &Policy| decide_once(policy, 10, &[seen(value(840.0, 0), Some(&low))]).desired;
-        assert_eq!(answer(&policy), replicas(10), "present demand at 95 %, and nothing more is expected");
+        assert_eq!(answer(&policy), replicas(9), "present demand at 95 %, and nothing more is expected");
         policy.metrics[0].drifted = CapacityPerReplica::new(80.0);
         assert_eq!(answer(&policy), replicas(12));
     }

@@ -59,7 +59,8 @@ fn price(price: PricePerReplicaHour) -> u64 {
 fn policy(policy: &Policy) -> model::Policy {
     let (behavior, sustain) = (&policy.behavior, policy.thresholds.sustain);
     model::Policy {
-        never_below_reactive: policy.mode == Mode::Floor || policy.has_drifted(),
+        never_below_reactive: policy.mode == Mode::Floor,
+        drifted: policy.has_drifted(),
         beside_hpa: policy.actuation == Actuation::HorizontalPodAutoscalerFloor,
         min: policy.bounds.min().get(),
         max: policy.bounds.max().get(),

@@ -43,6 +43,8 @@ pub struct Rate {
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub never_below_reactive: bool,
+    /// A replica serves less than is stated.
+    pub drifted: bool,
     pub beside_hpa: bool,
     pub min: u32,
     pub max: u32,
@@ -133,6 +135,8 @@ pub struct Decision {
 #[derive(Clone, Copy)]
 struct Judged {
     demand: Option<f64>,
+    /// What was read, where the value before a fall is held.
+    fallen: Option<(f64, bool)>,
     capacity: f64,
     may_lower: bool,
     absent_for: Option<i64>,
@@ -213,34 +217,10 @@ fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
         .zip(&mut m.metrics)
         .map(|((seen, rule), m)| judge(p, rule.0, seen, now, m))
         .collect();
-    let may_lower = judged.iter().all(|j| j.may_lower);
-    let recommendation = reactive(p, &judged, asked);
-    let need_now = |j: &Judged, share: f64| j.demand.map_or(0, |x| need(x / (j.capacity * share)));
-    let (mut predicted, mut present, mut p05, mut others) = (None, 0, None, Vec::new());
-    for ((j, seen), rule) in judged.iter().zip(&s.metrics).zip(&p.metrics) {
-        let Some((raise, keep)) = Some(()).filter(|()| rule.1).and_then(|()| predict(p, j, seen, now)) else {
-            others.push(*j);
-            continue;
-        };
-        predicted = Some(predicted.map_or((raise, keep), |(r, k): (u32, u32)| (r.max(raise), k.max(keep))));
-        present = present.max(need_now(j, p.floor));
-        p05 = p05.max(seen.p05_earlier.map(|x| need(x / j.capacity)));
-    }
-    let reactive_now = recommendation.unwrap_or(asked);
-    let other = if others.is_empty() { 0 } else { reactive(p, &others, asked).unwrap_or(asked) };
-    let combine = |wants: Option<u32>| {
-        let n = match wants {
-            None if p.beside_hpa => p.min,
-            None => reactive_now,
-            Some(n) if p.beside_hpa => n,
-            Some(n) if p.never_below_reactive => n.max(reactive_now),
-            Some(n) => n.max(present).max(other),
-        };
-        let n = if may_lower { n } else { n.max(asked.min(p.max)) };
-        n.max(p05.unwrap_or(0).min(asked))
-    };
+    let answers = answers(p, s, &judged);
+    let Answers { recommendation, present, predicted, .. } = answers;
     let wants = predicted.map(|(raise, keep)| asked.clamp(raise, keep));
-    let combined = combine(wants);
+    let combined = answers.combine(p, asked, wants);
 
     let boost = s.boost.filter(|boost| now < boost.1).map_or(0, |boost| boost.0);
     let human = m.human.filter(|human| now < human.1).map_or(0, |human| human.0);
@@ -267,7 +247,10 @@ fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
     let threshold = threshold(p, m, (asked, guarded), firm, boost, now);
 
     let kept = if p.down.window > 0 && judged.iter().any(|j| j.returned) { asked } else { 0 };
-    let unheld = combine(predicted.map(|(raise, _)| raise)).max(floors).max(p.min).max(kept);
+    // A fall that is held is noted as it was read.
+    let read: Vec<Judged> = judged.iter().map(Judged::as_read).collect();
+    let read = self::answers(p, s, &read);
+    let unheld = read.combine(p, asked, read.predicted.map(|(raise, _)| raise)).max(floors).max(p.min).max(kept);
     let within = |list: &[(i64, u32)], window: i64| -> Vec<u32> {
         list.iter().filter(|one| one.0 > now - window).map(|one| one.1).collect()
     };
@@ -301,7 +284,64 @@ fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
     let affordable = cooled.min(u32::try_from(paid).unwrap_or(u32::MAX).max(asked).max(p.min).max(owed));
     let desired = affordable.clamp(p.min, p.max);
     let after = [combined, floored, guarded, threshold, stable, limited, cooled, affordable, desired];
-    Decision { after, reactive: reactive_now, predicted, write: None }
+    Decision { after, reactive: recommendation.unwrap_or(asked), predicted, write: None }
+}
+
+/// Stages 2 to 4 over all metrics.
+struct Answers {
+    recommendation: Option<u32>,
+    predicted: Option<(u32, u32)>,
+    present: u32,
+    other: u32,
+    p05: u32,
+    may_lower: bool,
+}
+
+fn answers(p: &Policy, s: &Situation, judged: &[Judged]) -> Answers {
+    let (mut predicted, mut present, mut p05, mut others) = (None, 0, 0, Vec::new());
+    for ((j, seen), rule) in judged.iter().zip(&s.metrics).zip(&p.metrics) {
+        let Some((raise, keep)) = Some(()).filter(|()| rule.1).and_then(|()| predict(p, j, seen, s.now)) else {
+            others.push(*j);
+            continue;
+        };
+        predicted = Some(predicted.map_or((raise, keep), |(r, k): (u32, u32)| (r.max(raise), k.max(keep))));
+        present = present.max(need_now(j, p.floor));
+        p05 = p05.max(seen.p05_earlier.map_or(0, |x| need(x / j.capacity)));
+    }
+    Answers {
+        recommendation: reactive(p, judged, s.asked),
+        predicted,
+        present,
+        other: if others.is_empty() { 0 } else { reactive(p, &others, s.asked).unwrap_or(s.asked) },
+        p05,
+        may_lower: judged.iter().all(|j| j.may_lower),
+    }
+}
+
+fn need_now(j: &Judged, share: f64) -> u32 {
+    j.demand.map_or(0, |x| need(x / (j.capacity * share)))
+}
+
+impl Judged {
+    fn as_read(&self) -> Self {
+        self.fallen.map_or(*self, |(x, whole)| Self { demand: Some(x), may_lower: whole, ..*self })
+    }
+}
+
+impl Answers {
+    /// Stage 5.
+    fn combine(&self, p: &Policy, asked: u32, wants: Option<u32>) -> u32 {
+        let reactive = self.recommendation.unwrap_or(asked);
+        let n = match wants {
+            None if p.beside_hpa => p.min,
+            None => reactive,
+            Some(n) if p.beside_hpa => n,
+            Some(n) if p.never_below_reactive => n.max(reactive),
+            Some(n) => n.max(self.present).max(self.other).max(if p.drifted { reactive } else { 0 }),
+        };
+        let n = if self.may_lower { n } else { n.max(asked.min(p.max)) };
+        n.max(self.p05.min(asked))
+    }
 }
 
 /// Stage 1.
@@ -334,6 +374,7 @@ fn judge(
         let since = *absent.get_or_insert(now);
         return Judged {
             demand: None,
+            fallen: None,
             capacity,
             may_lower: false,
             absent_for: Some(now - since),
@@ -344,11 +385,12 @@ fn judge(
     if let Some(before) = last.filter(|before| x < 0.1 * before) {
         let since = *fell.get_or_insert(now);
         if now - since < p.suspect_for {
-            return Judged { demand: Some(before), capacity, may_lower: false, absent_for: None, returned };
+            let fallen = Some((x, !partial));
+            return Judged { demand: Some(before), fallen, capacity, may_lower: false, absent_for: None, returned };
         }
     }
     (*fell, *last) = (None, Some(x));
-    Judged { demand: Some(x), capacity, may_lower: !partial, absent_for: None, returned }
+    Judged { demand: Some(x), fallen: None, capacity, may_lower: !partial, absent_for: None, returned }
 }
 
 /// Stage 2: an HPA's recommendation, if it makes one.

@@ -96,7 +96,9 @@ pub(super) fn sequence(judge: &mut Judge, case: &Case, played: &[Played]) {
         }
         log.blind = blind;
         log.check(judge, &case.policy, (scene, *asked), &tick.decision);
-        if scene.metrics.iter().all(|seen| seen.outlook.is_none()) {
+        // A fall that is held is noted as it was read.
+        let held = tick.decision.judged.iter().any(|one| one.standing == Standing::SuddenFall);
+        if scene.metrics.iter().all(|seen| seen.outlook.is_none()) && !held {
             log.recommended.push((scene.now, after(&tick.decision, Stage::Combine)));
         }
         before = Some(one);
