@@ -8,17 +8,21 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use foresail::calendar::TimeZone;
+use foresail::calendar::{Period, TimeZone};
+use foresail::decide::spend::{Book, Claim, Ledger, Needs, Stands, Taken};
 use foresail::decide::{BreakGlass, Growth, MetricObservation, Reading};
 use foresail::engine::{Memory, Observation, tick};
 use foresail::forecast::{
     ForecastConfig, Forecaster, GlobalModel, QuantileForecast, Quantiles, TrustQuestion,
 };
 use foresail::policy::{
-    Actuation, Behavior, CapacityRule, Fallback, MetricRule, Mode, PerDirection, Policy, ReactiveRule,
-    Thresholds,
+    Actuation, Behavior, BudgetRule, CapacityRule, Fallback, MetricRule, Mode, OnExceed, PerDirection,
+    Policy, ReactiveRule, Thresholds,
 };
-use foresail::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share, Span, Step, Timestamp};
+use foresail::units::{
+    CapacityPerReplica, Money, Objective, PricePerReplicaHour, ReplicaBounds, Replicas, Share, Span, Step,
+    Timestamp,
+};
 
 /// One measurement.
 struct Line {
@@ -31,7 +35,7 @@ struct Line {
 fn main() -> ExitCode {
     let check = std::env::args().any(|arg| arg == "--check");
     let mut missed = false;
-    for line in forecasting().into_iter().chain([deciding()]) {
+    for line in forecasting().into_iter().chain([deciding()]).chain(budgeting()) {
         let kept = line.median <= line.bound;
         missed |= !kept;
         let verdict = if kept { "ok" } else { "MISSED" };
@@ -179,6 +183,75 @@ fn deciding() -> Line {
         black_box(tick(black_box(&policy), black_box(&observation), black_box(&memory)));
     });
     Line { name: "tick", median: seconds * 1e6, unit: "us", bound: 20.0 }
+}
+
+/// 2026-11-01T00:00:00Z: a month begins.
+const MONTH: Timestamp = Timestamp::from_seconds(1_793_491_200);
+/// Members of one budget.
+const N_MEMBERS: u32 = 10_000;
+
+/// One look at a budget of a month with 10,000 members, whose needs are foreseen hour by hour and of which it pays for a
+/// part: the shares anew, and everything that its status tells; and what one decision asks of it.
+fn budgeting() -> Vec<Line> {
+    let rule = BudgetRule {
+        name: "shop".to_owned(),
+        // All that is needed costs about 38 million.
+        amount: Money::parse("30000000").unwrap(),
+        currency: "EUR".to_owned(),
+        period: Period::Month,
+        time_zone: "UTC".to_owned(),
+        on_exceed: OnExceed::HoldGrowth,
+        overdraft: None,
+    };
+    let mut book = Book::open(rule, MONTH);
+    let stretch = book.period();
+    let price = PricePerReplicaHour::parse("0.25").ok();
+    let stands = Stands { replicas: Replicas::new(20), price };
+    let ledger = Ledger::begin("shop", (stretch, MONTH), stands);
+    let (min, asked) = (Replicas::new(2), stands.replicas);
+    for member in 0..N_MEMBERS {
+        let key = format!("shop/member-{member}");
+        book.note(&key, Claim { priority: member % 3, price, min, asked, wish: asked }, ledger.clone());
+        book.foresee(&key, month(member));
+    }
+    let mut now = MONTH;
+    let mut theta = 1.0;
+    let look = median_seconds(9, || {
+        now = now.plus(Span::from_minutes(1));
+        let report = black_box(book.report(now));
+        theta = f64::from(report.theta.millionths()) / 1e6;
+    });
+    assert!(theta < 1.0, "the amount pays for a part only");
+    let mut member = 0;
+    let taken = Taken {
+        to: Some(Replicas::new(21)),
+        wish: stands.replicas,
+        withheld: Replicas::ZERO,
+        ledger: ledger.clone(),
+    };
+    let reservation = median_seconds(2001, || {
+        member = (member + 7919) % N_MEMBERS;
+        let key = format!("shop/member-{member}");
+        let claim = Claim { priority: member % 3, price, min, asked, wish: asked };
+        book.note(&key, claim, ledger.clone());
+        black_box(book.allow(&key, black_box(now)));
+        book.reserve(&key, taken.clone());
+        book.settle(&key, false);
+    });
+    vec![
+        Line { name: "budget, look, 10,000 members", median: look * 1e3, unit: "ms", bound: 1000.0 },
+        Line { name: "budget, reservation", median: reservation * 1e6, unit: "us", bound: 100.0 },
+    ]
+}
+
+/// What a member needs in a month: an hour of five minutes each, then hours of days and nights.
+fn month(member: u32) -> Needs {
+    let near = (0..12).map(|i| (Replicas::new(18 + (member + i) % 5), 300));
+    let hours = (1..720).map(|hour| {
+        let night = (hour + member) % 24 < 8;
+        (Replicas::new(if night { 8 } else { 20 + (hour * 7 + member) % 13 }), 3600)
+    });
+    Needs { from: MONTH, ahead: near.chain(hours).collect(), spread: (800, 1200) }
 }
 
 fn policy() -> Policy {

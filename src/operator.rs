@@ -57,6 +57,7 @@ pub use context::{Context, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -90,6 +91,8 @@ pub struct Outside {
     pub listener: Option<TcpListener>,
     /// Where decisions are logged.
     pub decisions: DecisionLog,
+    /// The operator's own metrics, and the registry that shows them.
+    pub metrics: (Metrics, Arc<Registry>),
 }
 
 /// Runs the operator until `stop`: no write begins after it, the Lease is released, the probes answer to the end.
@@ -97,8 +100,7 @@ pub struct Outside {
 /// # Errors
 /// When the probes cannot be served.
 pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) -> std::io::Result<()> {
-    let Outside { client, clock, pool, listener, decisions } = outside;
-    let (metrics, registry) = Metrics::register();
+    let Outside { client, clock, pool, listener, decisions, metrics: (metrics, registry) } = outside;
     let (sink, publisher) = events::channel(client.clone(), &settings.identity, Arc::clone(&clock), &metrics);
     let lease = LeaseSettings {
         namespace: settings.namespace.clone(),
@@ -115,7 +117,7 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         caches_synced,
         lease_beat,
         lease_limit: LEASE_LIMIT,
-        registry: Arc::new(registry),
+        registry,
         started: Instant::now(),
     };
     let watching = watching::start(&client, &settings.watch_namespaces, &stop);

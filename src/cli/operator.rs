@@ -17,6 +17,7 @@ use crate::operator::restore::Restored;
 use crate::operator::{self, Outside, Settings};
 use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::logs::{self, Format};
+use crate::telemetry::metrics::Metrics;
 use crate::units::Span;
 
 /// Arguments of `foresail operator`.
@@ -162,6 +163,7 @@ async fn serve(settings: Settings, listen: SocketAddr, decisions: DecisionLog) -
         pool: SourcePool::new(),
         listener: Some(listener),
         decisions,
+        metrics: Metrics::register(),
     };
     operator::run(settings, outside, stop).await?;
     Ok(())

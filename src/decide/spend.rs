@@ -6,13 +6,17 @@ mod book;
 mod ledger;
 mod needs;
 mod path;
+mod recalled;
 mod report;
+mod seat;
 
-pub use book::{Allowance, Book, Claim, PLAN_EVERY, Taken};
+pub use book::{Allowance, Book, PLAN_EVERY};
 pub use ledger::{Ledger, Stands};
 pub use needs::{Foreseen, Usual, needs};
 pub use path::{FADE, Needs, Part, Rest, Shares, Theta, share_out};
+pub use recalled::Recalled;
 pub use report::{BudgetReport, MemberReport};
+pub use seat::{Claim, Taken};
 
 use std::fmt;
 
@@ -150,7 +154,8 @@ pub fn apply(
         Price::Unknown(unpriced) => {
             let (limited, growth) = unknown(min, rule, counts, allowance);
             // Once a price was known the budget counts with that one too, so that losing it buys nothing.
-            let limited = unpriced.last.map_or(limited, |price| {
+            let last = faulty!(ForgetsLastPrice, None, unpriced.last);
+            let limited = last.map_or(limited, |price| {
                 let counts = (asked, limited, present_need);
                 budgeted(min, (rule, price), counts, (allowance, Fact::NoPrice)).0
             });
@@ -169,7 +174,7 @@ fn budgeted(
     (allowance, fact): (Option<&Allowance>, Fact),
 ) -> (Replicas, Fact) {
     let Some(budget) = &rule.budget else { return (limited, fact) };
-    let stands = asked.max(min);
+    let stands = faulty!(MoneyLowers, min, asked.max(min));
     let Some(allowance) = allowance else {
         let most = limited.min(stands.max(present_need));
         let withheld = Replicas::new(limited.get().saturating_sub(most.get()));
@@ -178,7 +183,7 @@ fn budgeted(
     let paid = allowance.ceiling.max(stands);
     let beyond = |most: Replicas| Replicas::new(limited.get().saturating_sub(most.get()));
     let allowance = allowance.clone();
-    if limited <= paid || !allowance.holds {
+    if faulty!(NoCeiling, true, limited <= paid || !allowance.holds) {
         // A limit of an hour is the tighter one, and says more.
         if matches!(fact, Fact::Withheld { .. }) {
             return (limited, fact);

@@ -22,7 +22,7 @@ use super::status::memory_of;
 use crate::api::{self, FieldError, PredictiveAutoscaler, SpendBudget};
 use crate::calendar::Stretch;
 use crate::decide::Decision;
-use crate::decide::spend::{Allowance, Book, Claim, Ledger, Needs, Stands, Taken};
+use crate::decide::spend::{Allowance, Book, Claim, Ledger, Needs, Recalled, Stands, Taken};
 use crate::edge::clock::from_jiff;
 use crate::engine::Memory;
 use crate::policy::{Policy, SpendRule};
@@ -51,8 +51,9 @@ pub struct Purse {
     pub key: String,
     /// Its priority; or the reason why the budget does not take it, and a sentence.
     pub admitted: Result<u32, (&'static str, String)>,
-    /// What it spent as far as somebody else knows, where its own status does not: without it what stands counts.
-    pub recalled: Option<(Money, Timestamp)>,
+    /// What it spent in the period as far as somebody else knows, where its own status does not: without it what stands
+    /// counts.
+    pub recalled: Option<Recalled>,
 }
 
 impl Budgets {
@@ -61,7 +62,13 @@ impl Budgets {
     }
 
     /// The way of `object` to its budget; `None` when it names none, or states no price.
-    pub fn purse(&self, ctx: &Context, object: &PredictiveAutoscaler, policy: &Policy) -> Option<Purse> {
+    pub fn purse(
+        &self,
+        ctx: &Context,
+        object: &PredictiveAutoscaler,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<Purse> {
         let SpendRule { currency, budget, .. } = policy.spend.as_ref()?;
         let name = budget.clone()?;
         let (namespace, key) = (object.namespace().unwrap_or_default(), key_of(object));
@@ -83,7 +90,8 @@ impl Budgets {
                 ("NotAMember", format!("SpendBudget `{name}` does not take this autoscaler: {remedy}"))
             }),
         };
-        let recalled = found.as_deref().and_then(|budget| recalled(budget, &key));
+        let start = self.period(ctx, &name, now).map(|stretch| stretch.start);
+        let recalled = found.as_deref().zip(start).and_then(|(budget, start)| recalled(budget, &key, start));
         Some(Purse { budget: name, key, admitted, recalled })
     }
 
@@ -100,6 +108,7 @@ impl Budgets {
         let book = open(&mut books, ctx, &budget, now).ok()?;
         let Stands { replicas: asked, price } = stands;
         let claim = Claim { priority, price, min: policy.bounds.min(), asked, wish: asked };
+        book.correct(&purse.key, ledger, now);
         book.note(&purse.key, claim, ledger.clone());
         book.allow(&purse.key, now)
     }
@@ -134,23 +143,23 @@ impl Budgets {
     }
 }
 
-/// The ledger with which an autoscaler goes on: its own; or, where its status was lost, what the budget's status knows,
-/// and else what stands now since the period began, or the autoscaler was made (never free). One that has a memory and
-/// no ledger has only just named the budget.
+/// The ledger with which an autoscaler goes on: its own; or, where its status was lost, what the budget's status or the
+/// operator's own series know, and else what stands now since the period began, or the autoscaler was made (never free).
+/// One that has a memory and no ledger has only just named the budget.
 pub fn ledger_of(
     object: &PredictiveAutoscaler,
     (budget, stretch): (&str, Stretch),
     memory: Option<&Memory>,
     (now, stands): (Timestamp, Stands),
-    recalled: Option<(Money, Timestamp)>,
+    recalled: Option<Recalled>,
 ) -> Ledger {
     if let Some(memory) = memory {
         let own = memory.ledger.clone().filter(|ledger| ledger.budget == budget);
         return own.unwrap_or_else(|| Ledger::begin(budget, (stretch, now), stands));
     }
-    if let Some((spent, at)) = recalled.filter(|(_, at)| *at >= stretch.start) {
+    if let Some(Recalled { spent, at, replicas }) = recalled.filter(|known| known.at >= stretch.start) {
         let begun = Ledger::begin(budget, (stretch, at), stands);
-        return Ledger { settled: spent, ..begun };
+        return Ledger { settled: spent, replicas, ..begun };
     }
     Ledger::begin(budget, (stretch, made(object, now).min(now)), stands)
 }
@@ -230,9 +239,12 @@ fn seat_all(ctx: &Context, budget: &SpendBudget, book: &mut Book, now: Timestamp
         let asked = told.and_then(|told| told.asked).map_or(min, Replicas::new);
         let memory = memory_of(&object).filter(Memory::has_decided);
         let stands = Stands { replicas: asked, price };
-        let ledger =
-            ledger_of(&object, (&name, stretch), memory.as_ref(), (now, stands), recalled(budget, &key));
+        let recalled = recalled(budget, &key, stretch.start);
+        let ledger = ledger_of(&object, (&name, stretch), memory.as_ref(), (now, stands), recalled);
         book.note(&key, Claim { priority, price, min, asked, wish: asked }, ledger);
+        if memory.is_none() && recalled.is_none() {
+            book.doubt(&key);
+        }
     }
 }
 
@@ -244,11 +256,13 @@ fn price_of(object: &PredictiveAutoscaler) -> Option<PricePerReplicaHour> {
     memory_of(object)?.price?.last.map(|(price, _)| price)
 }
 
-/// What the budget's status told of one member in its period, and when.
-fn recalled(budget: &SpendBudget, key: &str) -> Option<(Money, Timestamp)> {
+/// What the budget's status told of one member in the period that began at `start`.
+fn recalled(budget: &SpendBudget, key: &str, start: Timestamp) -> Option<Recalled> {
     let status = budget.status.as_ref()?;
     let member = status.members.iter().find(|member| member.name == key)?;
-    Some((Money::stored(&member.spent).ok()?, from_jiff(status.at?)))
+    let (at, replicas) = (from_jiff(status.at?), Replicas::new(member.asked));
+    let of_now = status.period_start.is_some_and(|told| from_jiff(told) == start) && at >= start;
+    of_now.then_some(Recalled { spent: Money::stored(&member.spent).ok()?, at, replicas })
 }
 
 fn key_of(object: &PredictiveAutoscaler) -> String {

@@ -270,6 +270,10 @@ pub fn numbers(
         skill: signals.iter().find_map(|signal| signal.skill().and_then(Trust::measured)),
         coverage_p90: summary.map(|summary| summary.coverage_90.get()),
         coverage_p99: summary.map(|summary| summary.coverage_99.get()),
+        charged: memory
+            .ledger
+            .as_ref()
+            .map(|ledger| ledger.replicas.max(decision.write.unwrap_or_default()).get()),
         hourly_cost: policy
             .spend
             .as_ref()

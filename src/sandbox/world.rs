@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::metrics::SourcePool;
 use crate::operator::{self, Outside, Settings};
 use crate::policy::PriceBook;
 use crate::telemetry::decisions::DecisionLog;
+use crate::telemetry::metrics::{Metrics, encode};
 use crate::units::{Span, Timestamp};
 
 /// The namespace of the operator.
@@ -45,6 +47,7 @@ pub struct RunningOperator {
     stop: CancellationToken,
     cut: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
+    registry: Arc<Registry>,
 }
 
 impl World {
@@ -93,6 +96,7 @@ impl World {
     /// sources are the sandbox's.
     pub fn start_operator(&self, interval: Span) -> RunningOperator {
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let (metrics, registry) = Metrics::register();
         let settings = Settings {
             interval,
             watch_namespaces: Vec::new(),
@@ -107,8 +111,10 @@ impl World {
             pool: SourcePool::within(Arc::new(self.prometheus.clone())),
             listener: None,
             decisions: self.decisions.clone(),
+            metrics: (metrics, Arc::clone(&registry)),
         };
-        RunningOperator { task: tokio::spawn(operator::run(settings, outside, stop.clone())), stop, cut }
+        let task = tokio::spawn(operator::run(settings, outside, stop.clone()));
+        RunningOperator { stop, cut, task, registry }
     }
 
     /// Lets time pass until the clock shows `at`.
@@ -129,6 +135,11 @@ impl Drop for World {
 }
 
 impl RunningOperator {
+    /// What a scrape of it gives now.
+    pub fn scrape(&self) -> String {
+        encode(&self.registry).unwrap_or_default()
+    }
+
     /// Ends it as SIGTERM does, and waits for its end.
     ///
     /// # Errors

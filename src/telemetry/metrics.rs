@@ -2,6 +2,7 @@
 //!
 //! Labels come from fixed sets, except `namespace` and `name` of an autoscaler, whose series go when it is deleted.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -92,6 +93,8 @@ pub struct Numbers {
     pub coverage_p90: Option<f64>,
     /// The same of the 99th.
     pub coverage_p99: Option<f64>,
+    /// Replicas that its budget is charged for, where it has one.
+    pub charged: Option<u32>,
     /// Price of the replicas asked for, per hour.
     pub hourly_cost: Option<f64>,
     /// What a replica costs for an hour, while that is known.
@@ -124,7 +127,7 @@ pub struct Metrics {
 }
 
 /// Name and help of each gauge of an autoscaler, in the order of [`values_of`].
-const GAUGES: [(&str, &str); 17] = [
+const GAUGES: [(&str, &str); 18] = [
     ("asked_replicas", "Replicas asked for"),
     ("ready_replicas", "Replicas that serve"),
     ("desired_replicas", "Replicas wanted after all stages"),
@@ -136,6 +139,7 @@ const GAUGES: [(&str, &str); 17] = [
     ("forecast_skill", "1 minus the forecast's cost over that of the best simple rule"),
     ("forecast_coverage_p90", "Share of past demand that the 90th percentile of the forecast covered"),
     ("forecast_coverage_p99", "Share of past demand that the 99th percentile of the forecast covered"),
+    ("charged_replicas", "Replicas that a SpendBudget is charged for"),
     ("hourly_cost", "Price per hour of the replicas asked for"),
     ("replica_price", "Price of one replica for one hour, while it is known"),
     ("replica_price_known", "1 while the price of a replica is known, 0 while it is not"),
@@ -147,7 +151,7 @@ const GAUGES: [(&str, &str); 17] = [
     ),
 ];
 
-fn values_of(numbers: &Numbers) -> [Option<f64>; 17] {
+fn values_of(numbers: &Numbers) -> [Option<f64>; 18] {
     let Numbers {
         asked,
         ready,
@@ -160,6 +164,7 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 17] {
         skill,
         coverage_p90,
         coverage_p99,
+        charged,
         hourly_cost,
         price,
         price_known,
@@ -179,6 +184,7 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 17] {
         skill,
         coverage_p90,
         coverage_p99,
+        charged.map(f64::from),
         hourly_cost,
         price,
         price_known.map(|known| if known { 1.0 } else { 0.0 }),
@@ -190,7 +196,7 @@ fn values_of(numbers: &Numbers) -> [Option<f64>; 17] {
 
 impl Metrics {
     /// All metrics, and the registry that encodes them.
-    pub fn register() -> (Self, Registry) {
+    pub fn register() -> (Self, Arc<Registry>) {
         let mut registry = Registry::with_prefix("foresail");
         // 1 ms to 8 s: a tick is done in a few, and given up after 5 s.
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 14));
@@ -227,7 +233,7 @@ impl Metrics {
             "Weight of each expert in the forecast",
             metrics.experts.clone(),
         );
-        (metrics, registry)
+        (metrics, Arc::new(registry))
     }
 
     /// Counts a decision.

@@ -63,6 +63,20 @@ mod planted {
         NoPause,
         NoConflict,
         NoBackwardPass,
+        GapsAreFree,
+        ThetaIsOne,
+        RoundsThetaUp,
+        StandsIsFree,
+        PriorityUpsideDown,
+        NoReserve,
+        KeepsReserved,
+        OverdraftWithoutEnd,
+        AccountsTwice,
+        ClockRefills,
+        GoneIsFree,
+        ForgetsLastPrice,
+        UnpricedTimeIsFree,
+        UnpricedIsCheapest,
     }
 
     thread_local! {

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use foresail::edge::clock::Clock as _;
-use foresail::sandbox::{StartUp, World};
+use foresail::sandbox::{RunningOperator, StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
@@ -178,4 +178,96 @@ async fn a_status_that_was_lost_is_made_up_from_the_budgets_own_and_nothing_is_f
     operator.stop().await.unwrap();
     assert!(before > 5.0, "{before}");
     assert!(after >= before && after < before + 3.0, "{before} before, {after} after");
+}
+
+/// What a Prometheus keeps that scrapes the operator: when, the series as it was written, its value.
+#[derive(Clone, Default)]
+struct Scraped(Arc<Mutex<Vec<(Timestamp, String, f64)>>>);
+
+impl Scraped {
+    /// Answers what the operator asks about its own series of the shop, as a scrape that keeps the target's labels.
+    fn serve(&self, world: &World) {
+        for (name, what) in
+            NAMES.iter().flat_map(|name| [(name, "charged_replicas"), (name, "replica_price")])
+        {
+            let series = format!("foresail_{what}{{name=\"{name}\",");
+            let query = format!(
+                "max(max_over_time({series}namespace=\"shop\",exported_namespace=\"\"}}[1m]) \
+                 or max_over_time({series}exported_namespace=\"shop\"}}[1m]))"
+            );
+            let (kept, wanted) =
+                (self.clone(), format!("foresail_{what}{{namespace=\"shop\",name=\"{name}\"}}"));
+            let read = move |at: Timestamp| {
+                let all = kept.0.lock().unwrap();
+                let minute = |one: &&(Timestamp, String, f64)| {
+                    one.1 == wanted && one.0 > at.minus(Span::from_minutes(1)) && one.0 <= at
+                };
+                all.iter().filter(minute).map(|one| one.2).reduce(f64::max)
+            };
+            world.prometheus.script(&query, Step::MINUTE, Arc::new(read)).unwrap();
+        }
+    }
+
+    /// Scrapes every half minute until `end`, but not between 17:55 and 18:05; what stood, times the price.
+    async fn until(&self, world: &World, operator: &RunningOperator, end: Timestamp) -> f64 {
+        let gap = MIDNIGHT.plus(Span::from_minutes(17 * 60 + 55));
+        let mut spent = 0.0;
+        while world.clock.now() < end {
+            world.play(Span::from_seconds(30)).await;
+            let now = world.clock.now();
+            spent += NAMES.iter().map(|name| f64::from(asked(world, name)) * PRICE / 120.0).sum::<f64>();
+            if now > gap && now < gap.plus(Span::from_minutes(10)) {
+                continue;
+            }
+            for line in operator.scrape().lines() {
+                if let Some((series, value)) = line.rsplit_once(' ')
+                    && let Ok(value) = value.parse()
+                {
+                    self.0.lock().unwrap().push((now, series.to_owned(), value));
+                }
+            }
+        }
+        spent
+    }
+}
+
+/// Nothing is left of what was told: neither by the autoscalers nor by the budget.
+async fn lose_every_status(world: &World) {
+    let (nothing, params) =
+        (kube::api::Patch::Merge(json!({"status": null})), kube::api::PatchParams::default());
+    let client = world.server.client();
+    let api: kube::Api<foresail::api::PredictiveAutoscaler> = kube::Api::namespaced(client.clone(), "shop");
+    for name in NAMES {
+        api.patch_status(name, &params, &nothing).await.unwrap();
+    }
+    let api: kube::Api<foresail::api::SpendBudget> = kube::Api::all(client);
+    api.patch_status("shop", &params, &nothing).await.unwrap();
+    assert_eq!(budget(world), Value::Null, "it is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_every_status_was_lost_the_operators_own_scraped_series_tell_what_was_spent() {
+    let end = MIDNIGHT.plus(Span::from_hours(19));
+    let world = shop(MIDNIGHT.plus(Span::from_hours(12)), &[]).await;
+    let scraped = Scraped::default();
+    scraped.serve(&world);
+    let operator = world.start_operator(INTERVAL);
+    let mut spent = scraped.until(&world, &operator, end).await;
+    operator.stop().await.unwrap();
+    let mut told = Vec::new();
+    // The second time nothing is added but what stood since.
+    for round in 1..=2 {
+        lose_every_status(&world).await;
+        let operator = world.start_operator(INTERVAL);
+        let until = end.plus(Span::from_minutes(10 * round));
+        spent += scraped.until(&world, &operator, until).await;
+        told.push((number(&budget(&world)["spent"]), spent));
+        operator.stop().await.unwrap();
+    }
+    for (told, spent) in told {
+        // Ten minutes that were not scraped count with the evening's replicas; a change counts from its minute on. All
+        // of the seven hours with what stands now would be 44 instead of 35.
+        assert!(told >= spent - 0.2 && told < spent * 1.04, "{told} are told, {spent} were spent");
+        assert!(spent > 30.0, "{spent}");
+    }
 }

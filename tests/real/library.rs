@@ -11,6 +11,7 @@ use foresail::edge::clock::{Clock, ManualClock};
 use foresail::metrics::SourcePool;
 use foresail::operator::{self, Outside, Settings};
 use foresail::telemetry::decisions::DecisionLog;
+use foresail::telemetry::metrics::Metrics;
 use foresail::units::Span;
 use futures::future::BoxFuture;
 use http::{Method, Request};
@@ -79,6 +80,7 @@ impl Library {
             pool: SourcePool::new(),
             listener: Some(listener),
             decisions: DecisionLog::off(),
+            metrics: Metrics::register(),
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone();

@@ -8,23 +8,28 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Ledger, Stands};
+use super::ledger::Ledger;
 use super::path::{FADE, Needs, Part, Rest, Shares, Theta, share_out};
 use super::report::{BudgetReport, MemberReport};
+use super::seat::{Claim, Seat, Taken, Tally};
 use crate::calendar::Stretch;
-use crate::decide::Decision;
 use crate::policy::{BudgetRule, OnExceed};
-use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp};
+use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp, faulty};
 
 /// What remains is shared out anew so often.
 pub const PLAN_EVERY: Span = Span::from_minutes(1);
 /// A rise that is foreseen within this is no growth beyond what is foreseen.
 const SOON: Span = Span::from_minutes(5);
+/// After a start nothing is told for so long while what members spent is a guess, so that no guess is taken for knowledge.
+const GUESSES_WAIT: Span = Span::from_minutes(2);
 /// A new member waits at most so long for its share.
 const NEW_MEMBER_WAITS: Span = Span::from_seconds(5);
 /// What the overdraft grants must be paid for at least this long, and for as long as it is foreseen to be needed: money
 /// never takes it away again.
 const OVERDRAFT_LASTS: Span = Span::from_hours(1);
+
+/// Nothing spent, and nothing of it by the overdraft.
+const NOTHING: (Money, Money) = (Money::ZERO, Money::ZERO);
 
 /// What a budget lets one autoscaler ask for now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,79 +55,6 @@ pub struct Allowance {
     pub feasible: bool,
 }
 
-/// What is known of a member at one instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Higher ones are served first.
-    pub priority: u32,
-    /// What a replica costs, as it is known or was last. While it never was it counts as the dearest of the members'.
-    pub price: Option<PricePerReplicaHour>,
-    /// `minReplicas`.
-    pub min: Replicas,
-    /// What stands.
-    pub asked: Replicas,
-    /// What it wants now, money aside, until it has decided.
-    pub wish: Replicas,
-}
-
-/// What a member has decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// What is about to be written; `None` when nothing is.
-    pub to: Option<Replicas>,
-    /// What it wants, money aside.
-    pub wish: Replicas,
-    /// What was withheld from it.
-    pub withheld: Replicas,
-    /// Its ledger.
-    pub ledger: Ledger,
-}
-
-impl Taken {
-    /// What `decision` takes, of a member with this ledger.
-    pub fn of(decision: &Decision, ledger: Ledger) -> Self {
-        Self { to: decision.write, wish: decision.wish(), withheld: decision.withheld, ledger }
-    }
-}
-
-/// One member.
-#[derive(Clone, Debug)]
-struct Seat {
-    claim: Claim,
-    /// The price that it is reckoned with; `None` only while no member has one.
-    price: Option<PricePerReplicaHour>,
-    ledger: Ledger,
-    needs: Option<Needs>,
-    /// Whether it has decided anything since the book was opened.
-    decided: bool,
-    /// What is being written.
-    reserved: Option<Replicas>,
-    theta: Theta,
-    /// What the share pays for now; `None` before the first plan.
-    base: Option<Replicas>,
-    /// For how many seconds something from the overdraft must be paid for.
-    over_lasts: u64,
-    /// What the last decision withheld.
-    withheld: Replicas,
-}
-
-impl Seat {
-    fn stands(&self) -> Replicas {
-        self.reserved.map_or(self.claim.asked, |to| to.max(self.claim.asked))
-    }
-
-    /// What its share pays for: never less than `minReplicas`.
-    fn base(&self) -> Replicas {
-        self.base.unwrap_or(self.claim.asked).max(self.claim.min)
-    }
-
-    /// Replicas that stand above its share and not on the overdraft.
-    fn extra(&self) -> Replicas {
-        let paid = self.base().get().saturating_add(self.ledger.over.get());
-        Replicas::new(self.stands().get().saturating_sub(paid))
-    }
-}
-
 /// What was shared out, and when.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -131,44 +63,30 @@ struct Plan {
     remaining: Money,
     overdrawn: Money,
     feasible: bool,
+    /// What will have been spent at the end: in the low course of demand, as foreseen, in the high course.
+    projected: [Money; 3],
     /// What the amount no longer pays of what stands: the overdraft has to, before it pays for growth.
     deficit: Money,
 }
 
-/// What was granted beyond the shares, an hour of it from the surplus and all of it from the overdraft: kept as a sum,
-/// since every decision looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tally {
-    extra: Money,
-    over: Money,
-}
-
-impl Tally {
-    const NONE: Self = Self { extra: Money::ZERO, over: Money::ZERO };
-
-    fn of(seat: &Seat) -> Self {
-        let Some(price) = seat.price else { return Self::NONE };
-        let over = u64::from(seat.ledger.over.get()).saturating_mul(seat.over_lasts);
-        Self { extra: price.hourly(seat.extra()), over: price.of_replica_seconds(over) }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { extra: self.extra.plus(other.extra), over: self.over.plus(other.over) }
-    }
-
-    fn less(self, other: Self) -> Self {
-        Self { extra: self.extra.less(other.extra), over: self.over.less(other.over) }
-    }
+/// What the budget's status told when the book was opened, and how much of that the members' ledgers explain: all of it,
+/// and the overdraft's part.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    spent: (Money, Money),
+    explained: (Money, Money),
 }
 
 /// The book of one budget.
 #[derive(Clone, Debug)]
 pub struct Book {
     rule: BudgetRule,
+    opened: Timestamp,
     stretch: Stretch,
     seats: BTreeMap<String, Seat>,
-    /// What members spent that are gone: all of it, and the overdraft's part.
+    /// What members spent that left: all of it, and the overdraft's part.
     gone: (Money, Money),
+    told: Option<Told>,
     plan: Option<Plan>,
     tally: Tally,
     changed: bool,
@@ -178,9 +96,18 @@ impl Book {
     /// The book of `rule` in the period of `now`, without members.
     pub fn open(rule: BudgetRule, now: Timestamp) -> Self {
         let stretch = rule.stretch(now);
-        let nothing = (Money::ZERO, Money::ZERO);
         let (seats, tally) = (BTreeMap::new(), Tally::NONE);
-        Self { rule, stretch, seats, gone: nothing, plan: None, tally, changed: false }
+        Self {
+            rule,
+            opened: now,
+            stretch,
+            seats,
+            gone: NOTHING,
+            told: None,
+            plan: None,
+            tally,
+            changed: false,
+        }
     }
 
     /// The rule.
@@ -213,7 +140,9 @@ impl Book {
     /// Takes up a member, or what is new of it.
     pub fn note(&mut self, key: &str, claim: Claim, ledger: Ledger) {
         let price = claim.price.or(ledger.price).or_else(|| self.dearest());
-        let first = price.is_some() && self.seats.values().any(|seat| seat.price.is_none());
+        // Until the next plan all have one, or none has.
+        let unpriced = self.seats.values().next().is_some_and(|seat| seat.price.is_none());
+        let first = price.is_some() && unpriced;
         if first {
             // The first price of all: whoever has none is reckoned with it at the next plan, which is due now.
             self.plan = None;
@@ -230,10 +159,28 @@ impl Book {
         let (reserved, needs, base, decided) = (None, None, None, false);
         let (theta, withheld) = (Theta::ONE, Replicas::ZERO);
         let over_lasts = self.stretch.length().seconds();
-        let seat = Seat { claim, price, ledger, needs, decided, reserved, theta, base, over_lasts, withheld };
+        let guessed = false;
+        let seat = Seat {
+            claim,
+            price,
+            ledger,
+            guessed,
+            needs,
+            decided,
+            reserved,
+            theta,
+            base,
+            over_lasts,
+            withheld,
+        };
         self.tally = self.tally.plus(Tally::of(&seat));
         self.seats.insert(key.to_owned(), seat);
         self.changed = true;
+    }
+
+    /// The ledger of a member is a guess: it is not told, and waits for [`Self::correct`].
+    pub fn doubt(&mut self, key: &str) {
+        self.change(key, |seat| seat.guessed = true);
     }
 
     /// What a member is expected to need.
@@ -250,9 +197,7 @@ impl Book {
         for key in leaving {
             if let Some(seat) = self.seats.remove(&key) {
                 self.tally = self.tally.less(Tally::of(&seat));
-                let ledger = accounted(&seat, now, self.stretch);
-                let (spent, over) = (ledger.spent(seat.price), ledger.overdrawn(seat.price));
-                self.gone = (self.gone.0.plus(spent), self.gone.1.plus(over));
+                self.gone = both(self.gone, seat.spent(now, self.stretch), Money::plus);
                 self.changed = true;
             }
         }
@@ -260,14 +205,30 @@ impl Book {
 
     /// What the status told at `at` of the period that began at `start`: what no member's ledger explains was spent by somebody
     /// who is gone.
-    pub fn recover(&mut self, at: Timestamp, start: Timestamp, (spent, overdrawn): (Money, Money)) {
-        if start != self.stretch.start {
+    pub fn recover(&mut self, at: Timestamp, start: Timestamp, spent: (Money, Money)) {
+        if start == self.stretch.start {
+            self.told = Some(Told { spent, explained: self.of_members(at) });
+            self.plan = None;
+        }
+    }
+
+    /// A better account of what a member spent than the guess that it was seated with. It explains as much more, or less,
+    /// of what the status told; doing so twice changes nothing.
+    pub fn correct(&mut self, key: &str, ledger: &Ledger, now: Timestamp) {
+        if !self.seats.get(key).is_some_and(|seat| seat.guessed) {
             return;
         }
-        let (of_members, over) = self.of_members(at);
-        let gone = (spent.less(of_members), overdrawn.less(over));
-        self.gone = (self.gone.0.max(gone.0), self.gone.1.max(gone.1));
-        self.plan = None;
+        let (stretch, mut before, mut after) = (self.stretch, NOTHING, NOTHING);
+        self.change(key, |seat| {
+            before = seat.spent(now, stretch);
+            seat.ledger = ledger.clone();
+            seat.guessed = false;
+            after = seat.spent(now, stretch);
+        });
+        if let Some(told) = &mut self.told {
+            told.explained = both(both(told.explained, after, Money::plus), before, Money::less);
+        }
+        self.changed = true;
     }
 
     /// What a member may ask for at `now`; `None` for a stranger.
@@ -283,7 +244,8 @@ impl Book {
         let extra = whole(plan.surplus.less(granted.extra.for_seconds(lasts)), lasts);
         let ceiling = Replicas::new(seat.base().get().saturating_add(extra.get()));
         let overdraft = self.rule.overdraft.filter(|overdraft| overdraft.unserved).map(|overdraft| {
-            let left = overdraft.amount.less(plan.overdrawn).less(plan.deficit).less(granted.over);
+            let used = plan.overdrawn.plus(plan.deficit).plus(granted.over);
+            let left = overdraft.amount.less(faulty!(OverdraftWithoutEnd, Money::ZERO, used));
             let more = whole(left, seat.over_lasts);
             Replicas::new(ceiling.get().saturating_add(more.get()))
         });
@@ -308,7 +270,7 @@ impl Book {
         self.change(key, |seat| {
             wants_more = wish > seat.claim.wish || !seat.decided;
             seat.decided = true;
-            seat.reserved = to;
+            seat.reserved = faulty!(NoReserve, None, to);
             seat.ledger = ledger;
             seat.withheld = withheld;
             // Less is looked at with the next plan.
@@ -321,7 +283,7 @@ impl Book {
     pub fn settle(&mut self, key: &str, landed: bool) {
         self.change(key, |seat| {
             if let Some(to) = seat.reserved.take()
-                && landed
+                && faulty!(KeepsReserved, true, landed)
             {
                 seat.claim.asked = to;
             }
@@ -341,22 +303,18 @@ impl Book {
     pub fn report(&mut self, now: Timestamp) -> BudgetReport {
         let plan = self.planned(now);
         let (spent, overdrawn) = self.spent(now);
-        let mut projected = [spent; 3];
+        let projected = plan.projected.map(|projected| projected.max(spent));
         let mut members = Vec::with_capacity(self.seats.len());
         for (name, seat) in &self.seats {
-            let part = self.part(seat, now);
-            let spread = seat.needs.as_ref().map_or((500, 1500), |needs| needs.spread);
-            for (sum, times) in projected.iter_mut().zip([spread.0, 1000, spread.1]) {
-                *sum = sum.plus(part.as_ref().map_or(Money::ZERO, |part| part.cost(seat.theta, times)));
-            }
             let Claim { priority, asked, .. } = seat.claim;
             members.push(MemberReport {
                 name: name.clone(),
                 priority,
-                spent: accounted(seat, now, self.stretch).spent(seat.price),
+                spent: seat.spent(now, self.stretch).0,
                 theta: seat.theta,
                 asked,
                 ceiling: seat.base(),
+                guessed: seat.guessed,
                 withheld: seat.withheld,
                 withheld_hourly: seat.price.map_or(Money::ZERO, |price| price.hourly(seat.withheld)),
             });
@@ -365,20 +323,32 @@ impl Book {
         members.sort_by(|a, b| (b.withheld, &a.name).cmp(&(a.withheld, &b.name)));
         let theta = self.seats.values().map(|seat| seat.theta).min().unwrap_or(Theta::ONE);
         let (period, remaining, feasible) = (self.stretch, self.remaining(now), plan.feasible);
-        BudgetReport { period, spent, overdrawn, remaining, projected, theta, feasible, n_unpriced, members }
+        let complete = now.since(self.opened) >= GUESSES_WAIT || !members.iter().any(|member| member.guessed);
+        BudgetReport {
+            period,
+            spent,
+            overdrawn,
+            remaining,
+            projected,
+            theta,
+            feasible,
+            n_unpriced,
+            complete,
+            members,
+        }
     }
 
     /// What was spent in the period, and the overdraft's part of it.
     pub fn spent(&self, now: Timestamp) -> (Money, Money) {
-        let (spent, over) = self.of_members(now);
-        (spent.plus(self.gone.0), over.plus(self.gone.1))
+        let unexplained = self.told.map_or(NOTHING, |told| both(told.spent, told.explained, Money::less));
+        let gone = both(self.gone, unexplained, Money::plus);
+        let gone = faulty!(GoneIsFree, NOTHING, gone);
+        both(self.of_members(now), gone, Money::plus)
     }
 
     fn of_members(&self, now: Timestamp) -> (Money, Money) {
-        self.seats.values().fold((Money::ZERO, Money::ZERO), |(spent, over), seat| {
-            let ledger = accounted(seat, now, self.stretch);
-            (spent.plus(ledger.spent(seat.price)), over.plus(ledger.overdrawn(seat.price)))
-        })
+        let all = self.seats.values().map(|seat| seat.spent(now, self.stretch));
+        all.fold(NOTHING, |sum, one| both(sum, one, Money::plus))
     }
 
     fn remaining(&self, now: Timestamp) -> Money {
@@ -391,8 +361,7 @@ impl Book {
         let stretch = self.rule.stretch(now);
         if stretch.start > self.stretch.start {
             self.stretch = stretch;
-            self.gone = (Money::ZERO, Money::ZERO);
-            self.plan = None;
+            (self.gone, self.told, self.plan) = (NOTHING, None, None);
         }
         if let Some(plan) = self.plan {
             let age = now.since(plan.at);
@@ -416,16 +385,21 @@ impl Book {
         let known = self.seats.values().all(|seat| seat.decided || seat.needs.is_some());
         let surplus = if known { surplus } else { Money::ZERO };
         let least = self.lasts(now, OVERDRAFT_LASTS);
+        let mut projected = [spent; 3];
         for ((seat, theta), part) in self.seats.values_mut().zip(thetas).zip(&parts) {
             let soon = seat.needs.as_ref().map_or(Replicas::ZERO, |needs| needs.soon(now, SOON));
             let base = theta.of(seat.claim.wish.max(soon)).max(seat.claim.min);
+            let spread = seat.needs.as_ref().map_or((500, 1500), |needs| needs.spread);
+            for (sum, times) in projected.iter_mut().zip([spread.0, 1000, spread.1]) {
+                *sum = sum.plus(part.cost(theta, times));
+            }
             seat.theta = theta;
             seat.base = Some(base);
             seat.over_lasts = part.rest.seconds_above(base).max(least).saturating_add(PLAN_EVERY.seconds());
         }
         self.tally = self.seats.values().fold(Tally::NONE, |sum, seat| sum.plus(Tally::of(seat)));
         self.changed = false;
-        let plan = Plan { at: now, surplus, remaining, overdrawn, feasible, deficit };
+        let plan = Plan { at: now, surplus, remaining, overdrawn, feasible, projected, deficit };
         self.plan = Some(plan);
         plan
     }
@@ -447,7 +421,8 @@ impl Book {
 
     /// The highest price of the members.
     fn dearest(&self) -> Option<PricePerReplicaHour> {
-        self.seats.values().filter_map(|seat| seat.claim.price.or(seat.ledger.price)).max()
+        let prices = self.seats.values().filter_map(|seat| seat.claim.price.or(seat.ledger.price));
+        faulty!(UnpricedIsCheapest, prices.min(), prices.max())
     }
 
     /// How long something granted now must be paid for, in seconds.
@@ -467,9 +442,7 @@ fn whole(money: Money, price: PricePerReplicaHour, seconds: u64) -> Replicas {
     Replicas::new(u32::try_from(count).unwrap_or(u32::MAX).min(Replicas::HARD_CAP.get()))
 }
 
-/// A member's ledger, up to `now`.
-fn accounted(seat: &Seat, now: Timestamp, stretch: Stretch) -> Ledger {
-    let mut ledger = seat.ledger.clone();
-    ledger.account(now, stretch, Stands { replicas: seat.claim.asked, price: seat.claim.price });
-    ledger
+/// The whole with the whole, the overdraft's part with the overdraft's part.
+fn both(one: (Money, Money), other: (Money, Money), how: impl Fn(Money, Money) -> Money) -> (Money, Money) {
+    (how(one.0, other.0), how(one.1, other.1))
 }

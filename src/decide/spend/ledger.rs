@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Stretch;
-use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp};
+use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp, faulty};
 
 /// A gap up to this long was spent at what stands now, since a write lands at once; over a longer one, as after a crash,
 /// the larger of what stood at both ends counts.
@@ -62,7 +62,7 @@ impl Ledger {
     /// at its start, and a clock that went back into the last period opens none anew (I45).
     pub fn account(&mut self, now: Timestamp, stretch: Stretch, stands: Stands) {
         let Stands { replicas, price } = stands;
-        if stretch.start > self.period {
+        if faulty!(ClockRefills, stretch.start != self.period, stretch.start > self.period) {
             (self.replica_seconds, self.over_seconds) = (0, 0);
             (self.settled, self.settled_over) = (Money::ZERO, Money::ZERO);
             self.period = stretch.start;
@@ -75,6 +75,7 @@ impl Ledger {
                 self.settled_over = self.overdrawn(None);
                 (self.replica_seconds, self.over_seconds) = (0, 0);
             }
+            self.replica_seconds = faulty!(UnpricedTimeIsFree, 0, self.replica_seconds);
             self.price = price;
         }
         let gap = now.since(self.at);
@@ -82,7 +83,7 @@ impl Ledger {
         let stood = if gap <= RECENT { replicas } else { replicas.max(self.replicas) };
         self.replica_seconds = plus(self.replica_seconds, stood, seconds);
         self.over_seconds = plus(self.over_seconds, self.over.min(stood), seconds);
-        self.at = self.at.plus(Span::from_seconds(seconds));
+        self.at = faulty!(AccountsTwice, self.at, self.at.plus(Span::from_seconds(seconds)));
         self.replicas = replicas;
     }
 

@@ -2,14 +2,15 @@
 //!
 //! Theta is the largest share, in millionths, with which the rest of the period costs no more than what remains, when
 //! each need is served up to that share of it, and never less than `minReplicas`. Money takes nothing away: what stands
-//! stays until less is needed, also where the path falls below it, and that is part of the cost. Integers throughout;
+//! stays until less is needed, also where the path falls below it, and that is part of the cost. Integers throughout, but
+//! for where the search aims;
 //! money is multiplied once for each member.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp};
+use crate::units::{Money, PricePerReplicaHour, Replicas, Span, Timestamp, faulty, whole};
 
 /// A share of what is needed, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,21 +66,22 @@ const AHEAD: Span = Span::from_hours(1);
 
 /// Needs from now to the end of the period, one after the other, each for so many seconds; the first is that of now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rest(Vec<(Replicas, u64)>);
+pub struct Rest(Vec<(Replicas, u32)>);
 
 impl Rest {
     /// One need to the end.
     pub fn level(need: Replicas, seconds: u64) -> Self {
-        Self(vec![(need, seconds)])
+        Self(vec![(need, u32::try_from(seconds).unwrap_or(u32::MAX))])
     }
 
     /// How long what is needed stays above `level`, in seconds from now.
     pub fn seconds_above(&self, level: Replicas) -> u64 {
         let later = self.0.iter().skip(1).take_while(|(need, _)| *need > level);
-        self.0.iter().take(1).chain(later).map(|(_, seconds)| *seconds).sum()
+        self.0.iter().take(1).chain(later).map(|(_, seconds)| u64::from(*seconds)).sum()
     }
 
     fn add(&mut self, need: Replicas, seconds: u64) {
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
         match self.0.last_mut() {
             // The first stands apart: what is above it then is not kept.
             Some((last, sum)) if *last == need && seconds > 0 => *sum = sum.saturating_add(seconds),
@@ -168,8 +170,9 @@ impl Part {
             let need = u32::try_from(need).unwrap_or(u32::MAX).max(min);
             // What stands now is let go when it is not needed, though not at once.
             let kept = if i == 0 { stands } else { stands.min(need) };
+            let kept = faulty!(StandsIsFree, min, kept);
             stands = kept.max(theta.of(Replicas::new(need)).get()).max(min);
-            sum = sum.saturating_add(u64::from(stands).saturating_mul(seconds));
+            sum = sum.saturating_add(u64::from(stands).saturating_mul(u64::from(seconds)));
         }
         sum
     }
@@ -204,7 +207,8 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
     let mut left = remaining.less(minima);
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (i, part) in parts.iter().enumerate() {
-        classes.entry(part.priority).or_default().push(i);
+        let rank = faulty!(PriorityUpsideDown, u32::MAX - part.priority, part.priority);
+        classes.entry(rank).or_default().push(i);
     }
     for members in classes.values().rev() {
         let members: Vec<&Part> = members.iter().filter_map(|&i| parts.get(i)).collect();
@@ -212,7 +216,7 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
         let more = |theta: Theta| {
             members.iter().fold(Money::ZERO, |sum, part| sum.plus(cost(part, theta))).less(least)
         };
-        let theta = largest(|theta| more(theta) <= left);
+        let theta = largest(more, left);
         left = left.less(more(theta));
         let priority = members.first().map(|part| part.priority);
         for (slot, part) in thetas.iter_mut().zip(parts) {
@@ -225,15 +229,32 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
     Shares { thetas, surplus: if all { left } else { Money::ZERO }, feasible: true, deficit: Money::ZERO }
 }
 
-/// The largest share that fits; fitting is monotone, and nothing at all fits.
-fn largest(fits: impl Fn(Theta) -> bool) -> Theta {
-    if fits(Theta::ONE) {
+/// The largest share whose cost fits; costs are monotone, and nothing at all fits. Each cost is a walk over every need of
+/// every member, and nearly a line: the search aims a little above and a little below where that line meets `most`, and
+/// every third time at the middle, so that it ends soon whatever the costs are.
+fn largest(cost: impl Fn(Theta) -> Money, most: Money) -> Theta {
+    let all = cost(Theta::ONE);
+    if faulty!(ThetaIsOne, true, all <= most) {
         return Theta::ONE;
     }
-    let (mut fitting, mut beyond) = (0, Theta::ONE.0);
-    while beyond - fitting > 1 {
-        let middle = fitting + (beyond - fitting) / 2;
-        if fits(Theta(middle)) { fitting = middle } else { beyond = middle }
+    let (mut fitting, mut beyond) = ((0, 0.0), (Theta::ONE.0, all.as_f64()));
+    for turn in (0..3).cycle() {
+        let width = beyond.0 - fitting.0;
+        if width <= 1 {
+            break;
+        }
+        let share = (most.as_f64() - fitting.1) / (beyond.1 - fitting.1);
+        let met = whole(share * f64::from(width)).and_then(|part| u32::try_from(part).ok());
+        let met = fitting.0 + met.unwrap_or(width / 2).min(width);
+        let aim = match turn {
+            0 => met + width / 64,
+            1 => met - (width / 64).min(met),
+            _ => fitting.0 + width / 2,
+        };
+        let aim = aim.clamp(fitting.0 + 1, beyond.0 - 1);
+        let costs = cost(Theta(aim));
+        let end = if costs <= most { &mut fitting } else { &mut beyond };
+        *end = (aim, costs.as_f64());
     }
-    Theta(fitting)
+    faulty!(RoundsThetaUp, Theta(beyond.0), Theta(fitting.0))
 }

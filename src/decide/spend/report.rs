@@ -15,6 +15,8 @@ pub struct MemberReport {
     pub spent: Money,
     /// The share of its needs that is paid for.
     pub theta: Theta,
+    /// Whether what it spent is a guess.
+    pub guessed: bool,
     /// What stands.
     pub asked: Replicas,
     /// What its share pays for now.
@@ -44,6 +46,8 @@ pub struct BudgetReport {
     pub feasible: bool,
     /// Members whose price was never known; they count as the dearest of the others.
     pub n_unpriced: usize,
+    /// Whether it may be told: a book that was just opened may have to guess what its members spent.
+    pub complete: bool,
     /// The members, those with most withheld first.
     pub members: Vec<MemberReport>,
 }

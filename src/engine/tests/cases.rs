@@ -1,8 +1,9 @@
 //! Random policies and situations from a seed: a past, and ticks that follow each other. Spans are short and replicas
 //! few, so that every limit has something to bind.
 
-use crate::calendar::{Effect, Window};
-use crate::decide::{Absence, Boost, BreakGlass, Growth, MetricObservation, Reading, Track};
+use crate::calendar::{Effect, Stretch, Window};
+use crate::decide::spend::Theta;
+use crate::decide::{Absence, Allowance, Boost, BreakGlass, Growth, MetricObservation, Reading, Track};
 use crate::engine::{HpaFloor, Memory, Observation, Tick, tick};
 use crate::forecast::tests::Dice;
 use crate::forecast::{QuantileForecast, Quantiles};
@@ -83,6 +84,8 @@ pub(super) struct Scene {
     pub(super) events: Vec<Window>,
     pub(super) orders: BreakGlass,
     pub(super) rival: bool,
+    /// What the budget allows, where it takes the autoscaler; and the need of which it pays for a share.
+    pub(super) budget: Option<(Allowance, Replicas)>,
 }
 
 /// What came before the first tick.
@@ -134,7 +137,7 @@ impl Scene {
             events: &self.events,
             break_glass: self.orders,
             growth: Growth::default(),
-            budget: None,
+            budget: self.budget.as_ref().map(|(allowance, _)| allowance),
             metrics: &metrics,
         };
         tick(policy, &observation, memory)
@@ -150,7 +153,7 @@ impl Case {
     /// The case of that number: the same on every machine.
     pub(super) fn of(number: u64) -> Self {
         let mut draw = Draw::new(number);
-        let policy = policy(&mut draw);
+        let mut policy = policy(&mut draw);
         let asked = Replicas::new(
             draw.whole(policy.bounds.min().get().saturating_sub(2).max(1), policy.bounds.max().get() + 2),
         );
@@ -160,7 +163,8 @@ impl Case {
             50..=96 => draw.whole(2, 12),
             _ => draw.whole(13, 40),
         };
-        let scenes = scenes(&mut draw, &policy, asked, ticks);
+        let mut scenes = scenes(&mut draw, &policy, asked, ticks);
+        budget(&mut draw, &mut policy, &mut scenes);
         Self { policy, asked, past, scenes }
     }
 
@@ -356,6 +360,7 @@ fn scenes(draw: &mut Draw, policy: &Policy, asked: Replicas, ticks: u32) -> Vec<
                 events: events.clone(),
                 orders,
                 rival: draw.happens(0.13),
+                budget: None,
             }
         })
         .collect()
@@ -434,6 +439,32 @@ fn events(draw: &mut Draw, policy: &Policy) -> Vec<Window> {
             Window { start, end: start.plus(draw.seconds(60, 1800)), effect }
         })
         .collect()
+}
+
+/// Names a budget where there is a price, as often as not; a tenth of them do not take the autoscaler.
+fn budget(draw: &mut Draw, policy: &mut Policy, scenes: &mut [Scene]) {
+    let Some(rule) = policy.spend.as_mut().filter(|_| draw.happens(0.6)) else { return };
+    rule.budget = Some("shop".into());
+    let (min, taken) = (policy.bounds.min(), draw.happens(0.9));
+    let (holds, overdraft) = (draw.happens(0.85), draw.happens(0.7));
+    let from = policy.bounds.min().get();
+    for scene in scenes.iter_mut().filter(|_| taken) {
+        let need = Replicas::new(draw.whole(from, policy.bounds.max().get()));
+        let theta = Theta::from_millionths(draw.whole(0, if overdraft { 600_000 } else { 1_100_000 }));
+        let ceiling = theta.of(need).max(min);
+        let allowance = Allowance {
+            budget: "shop".into(),
+            currency: "EUR".into(),
+            period: Stretch { start: MIDNIGHT, end: MIDNIGHT.plus(Span::from_hours(24)) },
+            holds,
+            theta,
+            ceiling,
+            overdraft: overdraft.then(|| Replicas::new(ceiling.get() + draw.whole(0, 30))),
+            remaining: Money::ZERO,
+            feasible: theta > Theta::ZERO,
+        };
+        scene.budget = Some((allowance, need));
+    }
 }
 
 fn orders(draw: &mut Draw, policy: &Policy) -> BreakGlass {

@@ -427,24 +427,25 @@ impl Moment<'_> {
                 judge.hold(40, limit != self.asked, || format!("no movement from {}", self.asked));
             }
         }
-        let Some(SpendRule { price, max_per_hour: Some(most), .. }) = &policy.spend else { return };
+        self.of_a_budget(judge);
+        let Some(SpendRule { price, max_per_hour: Some(most), budget, .. }) = &policy.spend else { return };
         let (min, need) = (policy.bounds.min(), decision.present_need);
         let unknown = price.known().is_none();
         let paid = |n: Replicas| price.known().is_some_and(|price| price.hourly(n) <= *most);
-        // A `SpendBudget` has its ceiling checked here as well.
         let owed = min.max(need);
         let within = paid(self.desired()) || self.desired() <= owed.max(self.asked);
         judge.hold(41, within, || format!("{} at {price}", self.desired()));
         judge.hold(40, within, || format!("{} at {price}", self.desired()));
         if unknown {
             judge.hold(47, within, || format!("{} at {price}", self.desired()));
-            // It is the same as a price that the limit does not pay for once.
+            // It is the same as a price that the limit does not pay for once; a budget may pay for that one.
             let dear = PricePerReplicaHour::parse("1000000").map(Into::into);
             let dear = self.with_policy(judge, |policy| {
                 policy.spend =
                     policy.spend.take().and_then(|rule| Some(SpendRule { price: dear.ok()?, ..rule }));
             });
-            judge.hold(47, dear.desired == self.desired(), || self.told(&dear));
+            let same = budget.is_some() || dear.desired == self.desired();
+            judge.hold(47, same, || self.told(&dear));
         }
         if !paid(min) {
             judge.hold(42, self.desired() <= owed.max(self.asked), || self.desired().to_string());
@@ -452,6 +453,28 @@ impl Moment<'_> {
         let free = self.with_policy(judge, |policy| policy.spend = None);
         judge.hold(43, self.desired() >= free.desired.min(self.asked), || self.told(&free));
         judge.hold(43, self.desired() <= free.desired, || self.told(&free));
+    }
+
+    /// Nothing grows beyond what a budget pays for, or its overdraft for present demand; and it takes nothing away.
+    fn of_a_budget(&self, judge: &mut Judge) {
+        let Some(rule) = self.policy.spend.as_ref().filter(|rule| rule.budget.is_some()) else { return };
+        let (stands, need) = (self.asked.max(self.policy.bounds.min()), self.decision().present_need);
+        let holds = self.scene.budget.as_ref().is_none_or(|(allowance, _)| allowance.holds);
+        let known = self.scene.budget.as_ref().filter(|_| rule.price.known().is_some());
+        let most = match known {
+            Some((allowance, _)) => {
+                let drawn = allowance.overdraft.map_or(Replicas::ZERO, |most| most.min(need));
+                allowance.ceiling.max(drawn).max(stands)
+            }
+            None => stands.max(need),
+        };
+        let within = self.desired() <= most || !holds;
+        judge.hold(41, within, || format!("{} of {most} that the budget pays for", self.desired()));
+        if rule.price.known().is_none() {
+            judge.hold(47, within, || format!("{} at an unknown price", self.desired()));
+        }
+        let free = self.with_policy(judge, |policy| policy.spend = None);
+        judge.hold(43, self.desired() >= free.desired.min(self.asked), || self.told(&free));
     }
 
     fn of_modes(&self, judge: &mut Judge) {

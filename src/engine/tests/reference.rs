@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use foresail_reference as model;
 
 use super::cases::{Case, Past, Scene};
-use crate::decide::{Fact, Reading, Stage, Standing};
+use crate::calendar::Effect;
+use crate::decide::{Allowance, Fact, Reading, Stage, Standing};
 use crate::engine::Tick;
 use crate::policy::{Actuation, Mode, Policy, RateAmount, ScalingRules, SelectPolicy};
 use crate::units::{
@@ -30,14 +31,14 @@ fn rules(rules: &ScalingRules, cooldown: Span, sustain: Span) -> model::Rules {
             RateAmount::Pods(n) => (false, n),
             RateAmount::Percent(n) => (true, n),
         };
-        model::Rate { percent, amount, period: span(one.period) }
+        model::Rate(percent, u64::from(amount), span(one.period))
     };
     model::Rules {
         window: span(rules.window),
-        select: match rules.select {
-            SelectPolicy::Max => model::Select::Max,
-            SelectPolicy::Min => model::Select::Min,
-            SelectPolicy::Disabled => model::Select::Disabled,
+        most: match rules.select {
+            SelectPolicy::Max => Some(true),
+            SelectPolicy::Min => Some(false),
+            SelectPolicy::Disabled => None,
         },
         rates: rules.policies.iter().map(rate).collect(),
         tolerance: rules.tolerance.get(),
@@ -74,24 +75,24 @@ fn policy(policy: &Policy) -> model::Policy {
         },
         average: policy.reactive.average_utilization.get(),
         floor: policy.reactive.floor_utilization.get(),
-        up: rules(&behavior.up, policy.cooldown.up, sustain.up),
-        down: rules(&behavior.down, policy.cooldown.down, sustain.down),
+        rules: [
+            rules(&behavior.down, policy.cooldown.down, sustain.down),
+            rules(&behavior.up, policy.cooldown.up, sustain.up),
+        ],
         min_step: policy.thresholds.min_step.get(),
-        spend: policy
+        price: policy.spend.as_ref().and_then(|rule| rule.price.known()).map(price),
+        hourly: policy
             .spend
             .as_ref()
-            // A price that is not known is dearer than any limit.
-            .and_then(|rule| {
-                let price = rule.price.known().map_or(u64::MAX, price);
-                Some((price, thousandths(&rule.max_per_hour?.to_string())))
-            }),
+            .and_then(|rule| rule.max_per_hour)
+            .map(|most| thousandths(&most.to_string())),
         suspect_for: span(policy.suspect_for),
         absent_for: span(policy.fallback.after_absent_for),
         fallback: policy.fallback.replicas.map(Replicas::get),
     }
 }
 
-fn situation(scene: &Scene, asked: Replicas) -> model::Situation {
+fn situation(policy: &Policy, scene: &Scene, asked: Replicas) -> model::Situation {
     let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
     let metric = |seen: &super::cases::Seen| model::Seen {
         reading: match seen.reading {
@@ -99,34 +100,39 @@ fn situation(scene: &Scene, asked: Replicas) -> model::Situation {
             Reading::Absent(_) => None,
         },
         capacity: seen.capacity.map(CapacityPerReplica::get),
-        forecast: seen.outlook.as_ref().map(|outlook| model::Forecast {
+        forecast: seen.outlook.as_ref().filter(|_| seen.trusted).map(|outlook| model::Forecast {
             newest: outlook.newest.millis(),
             step: span(outlook.step.span()),
             steps: outlook.steps.iter().map(|quantiles| *quantiles.values()).collect(),
         }),
-        trusted: seen.trusted,
         level: seen.level.map(Share::get),
         p05_earlier: seen.p05_earlier.map(Demand::get),
         same_hours: seen.same_hours_maximum.map(Demand::get),
         source_suspect: seen.source_suspect,
     };
-    let event = |one: &crate::calendar::Window| model::Event {
-        start: one.start.millis(),
-        end: one.end.millis(),
-        ready_before: span(one.effect.ready_before),
-        min: one.effect.min_replicas.map(Replicas::get),
-        max: one.effect.max_replicas.map(Replicas::get),
+    let event = |one: &crate::calendar::Window| {
+        let Effect { ready_before, min_replicas, max_replicas, .. } = &one.effect;
+        let [least, most] = [min_replicas, max_replicas].map(|count| count.map(Replicas::get));
+        let start = one.start.millis();
+        model::Event(start - span(*ready_before), start, one.end.millis(), least, most)
     };
+    let budget = |(allowance, needed): &(Allowance, Replicas)| model::Budget {
+        theta: u64::from(allowance.theta.millionths()),
+        needed: needed.get(),
+        overdraft: allowance.overdraft.map(Replicas::get),
+        holds: allowance.holds,
+    };
+    let names_one = policy.spend.as_ref().is_some_and(|rule| rule.budget.is_some());
     model::Situation {
         now: scene.now.millis(),
         asked: asked.get(),
         metrics: scene.metrics.iter().map(metric).collect(),
         events: scene.events.iter().map(event).collect(),
-        no_down_until: millis(scene.orders.no_scale_down),
-        no_up_until: millis(scene.orders.no_scale_up),
+        forbidden: [millis(scene.orders.no_scale_down), millis(scene.orders.no_scale_up)],
         boost: scene.orders.boost.map(|boost| (boost.floor.get(), boost.until.millis())),
         standing: scene.orders.standing.get(),
         rival: scene.rival,
+        budget: names_one.then(|| scene.budget.as_ref().map(budget)),
     }
 }
 
@@ -134,8 +140,9 @@ fn memory(case: &Case) -> model::Memory {
     let Past { begun, recommended, changes } = &case.past;
     let first = changes.first().map_or(case.asked, |change| change.1);
     let mut memory = model::Memory::begin(begun.millis(), first.get(), case.policy.metrics.len());
-    memory.down.extend(recommended.iter().map(|one| (one.0.millis(), one.1.get())));
-    memory.up.extend(recommended.iter().filter_map(|one| Some((one.0.millis(), one.2?.get()))));
+    let [down, up] = &mut memory.recommended;
+    down.extend(recommended.iter().map(|one| (one.0.millis(), one.1.get())));
+    up.extend(recommended.iter().filter_map(|one| Some((one.0.millis(), one.2?.get()))));
     memory.changes = changes.iter().map(|one| (one.0.millis(), one.1.get(), one.2.get())).collect();
     memory.last_change = changes.last().map(|one| one.0.millis());
     memory.left = case.asked.get();
@@ -189,6 +196,9 @@ fn bound(tick: &Tick) -> impl Iterator<Item = Stage> + '_ {
 struct Found {
     decisions: u64,
     bound: BTreeMap<Stage, u64>,
+    /// Decisions in which a budget withheld something, and in which its overdraft paid.
+    withheld: u64,
+    drawn: u64,
     /// The first differences.
     differences: Vec<String>,
 }
@@ -206,7 +216,14 @@ fn compare(numbers: impl Iterator<Item = u64>) -> Found {
             for stage in bound(tick) {
                 *found.bound.entry(stage).or_default() += 1;
             }
-            let expected = model::tick(&policy, &situation(scene, asked), &mut memory);
+            for one in &tick.decision.stages {
+                use crate::decide::spend::Fact::{NoBudget, OverBudget, Overdrawn};
+                let Fact::Spend(fact) = &one.fact else { continue };
+                found.withheld +=
+                    u64::from(matches!(fact, OverBudget { .. } | NoBudget { .. }) && one.after < one.before);
+                found.drawn += u64::from(matches!(fact, Overdrawn { .. }));
+            }
+            let expected = model::tick(&policy, &situation(&case.policy, scene, asked), &mut memory);
             let got = decision(tick);
             if got != expected && !differs {
                 differs = true;
@@ -242,6 +259,8 @@ fn the_engine_decides_as_the_reference_model_on_a_million_situations() {
     let mut found = Found::default();
     for part in parts {
         found.decisions += part.decisions;
+        found.withheld += part.withheld;
+        found.drawn += part.drawn;
         found.differences.extend(part.differences);
         for (stage, n) in part.bound {
             *found.bound.entry(stage).or_default() += n;
@@ -252,9 +271,16 @@ fn the_engine_decides_as_the_reference_model_on_a_million_situations() {
     for (stage, n) in &found.bound {
         println!("{:>10} {:5.1} %", stage.name(), 100.0 * share(*n));
     }
+    let budget = [("withheld", found.withheld, SHARE_MIN), ("drawn", found.drawn, SHARE_MIN / 4.0)];
+    for (what, n, _) in budget {
+        println!("{what:>10} {:5.1} %", 100.0 * share(n));
+    }
     println!("{} decisions", found.decisions);
     assert!(found.differences.is_empty(), "{}", found.differences.join("\n"));
     assert!(found.decisions >= DECISIONS);
+    for (what, n, least) in budget {
+        assert!(share(n) >= least, "{what} by a budget in {n} decisions only");
+    }
     assert_eq!(found.bound.len(), 14);
     for (stage, n) in found.bound {
         assert!(share(n) >= SHARE_MIN, "{} does something in {n} decisions only", stage.name());

@@ -80,7 +80,10 @@ async fn report(ctx: &Context, budget: &SpendBudget) {
     };
     new.conditions = merge(&old.conditions, &claims, now, generation);
     new.observed_generation = generation;
-    if is_anothers(&ctx.settings.watch_namespaces, &old, &new) || !worth_writing(&old, &new, now) {
+    if looked.as_ref().is_ok_and(|(_, report)| !report.complete)
+        || is_anothers(&ctx.settings.watch_namespaces, &old, &new)
+        || !worth_writing(&old, &new, now)
+    {
         return;
     }
     alert(ctx, budget, &new);
@@ -150,6 +153,7 @@ fn status_of(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
         theta,
         feasible: _,
         n_unpriced: _,
+        complete: _,
         members,
     } = report;
     let [low, expected, high] = projected.map(|money| money.to_string());
@@ -166,6 +170,7 @@ fn status_of(report: &BudgetReport, now: Timestamp) -> SpendBudgetStatus {
         member_count: u32::try_from(members.len()).ok(),
         members: members
             .iter()
+            .filter(|member| !member.guessed)
             .take(N_MEMBERS)
             .map(|member| BudgetMemberStatus {
                 name: member.name.clone(),

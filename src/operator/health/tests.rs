@@ -20,7 +20,7 @@ fn rig() -> Rig {
         caches_synced,
         lease_beat,
         lease_limit: Duration::from_secs(30),
-        registry: Arc::new(Metrics::register().1),
+        registry: Metrics::register().1,
         started: Instant::now(),
     };
     Rig { scheduler, synced, lease, vitals }

@@ -24,7 +24,7 @@ fn fact(note: &str) -> ObjectEvent {
 struct Rig {
     api: FakeApi,
     sink: EventSink,
-    registry: prometheus_client::registry::Registry,
+    registry: Arc<prometheus_client::registry::Registry>,
 }
 
 impl Rig {

@@ -1,46 +1,29 @@
 //! A decision a second time, from the definitions alone: plain numbers, one function a stage, the slow way where the
-//! slow way is the definition. It knows nothing of the crate that it is compared with. Times are in milliseconds.
+//! slow way is the definition. It knows nothing of the crate that it is compared with. Times are in milliseconds. What
+//! there is for decreases and for increases is a pair, the one for increases second.
 
 mod forecast;
 
-pub use forecast::Forecast;
-use forecast::need;
-
-/// The share that may go unserved, the quantile that is covered, or what an idle and a missing replica cost.
-#[derive(Clone, Copy, Debug)]
-pub enum Objective {
-    Unserved(f64),
-    Quantile(f64),
-    Costs(u64, u64),
-}
+pub use forecast::{Forecast, Objective};
+use forecast::{least, need, sized};
 
 /// One direction of `behavior`, `cooldown` and `sustainFor`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rules {
     pub window: i64,
-    pub select: Select,
+    /// Whether the rate that moves most counts, or the one that moves least; none where nothing may move.
+    pub most: Option<bool>,
     pub rates: Vec<Rate>,
     pub tolerance: f64,
     pub cooldown: i64,
     pub sustain: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Select {
-    Max,
-    Min,
-    Disabled,
-}
+/// Whether per cent; at most so many of them, or pods; within what time.
+#[derive(Clone)]
+pub struct Rate(pub bool, pub u64, pub i64);
 
-/// At most `amount` pods, or per cent, within a period.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    pub percent: bool,
-    pub amount: u32,
-    pub period: i64,
-}
-
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Policy {
     pub never_below_reactive: bool,
     /// A replica serves less than is stated.
@@ -55,23 +38,22 @@ pub struct Policy {
     pub objective: Objective,
     pub average: f64,
     pub floor: f64,
-    pub up: Rules,
-    pub down: Rules,
+    pub rules: [Rules; 2],
     pub min_step: u32,
-    /// Price and `maxPerHour` in the same small coin.
-    pub spend: Option<(u64, u64)>,
+    /// Price, if it is known, and `maxPerHour`, in the same small coin.
+    pub price: Option<u64>,
+    pub hourly: Option<u64>,
     pub suspect_for: i64,
     pub absent_for: i64,
     pub fallback: Option<u32>,
 }
 
-#[derive(Clone, Debug)]
 pub struct Seen {
     /// Value, when, whether partial.
     pub reading: Option<(f64, i64, bool)>,
     pub capacity: Option<f64>,
+    /// One that is trusted.
     pub forecast: Option<Forecast>,
-    pub trusted: bool,
     /// The quantile that a rehearsal found.
     pub level: Option<f64>,
     pub p05_earlier: Option<f64>,
@@ -79,36 +61,39 @@ pub struct Seen {
     pub source_suspect: bool,
 }
 
-/// An event's `minReplicas` and `maxReplicas`.
-#[derive(Clone, Copy, Debug)]
-pub struct Event {
-    pub start: i64,
-    pub end: i64,
-    pub ready_before: i64,
-    pub min: Option<u32>,
-    pub max: Option<u32>,
+/// An event: from when it stands, start, end, its `minReplicas` and `maxReplicas`.
+pub struct Event(pub i64, pub i64, pub i64, pub Option<u32>, pub Option<u32>);
+
+/// What a budget pays for: so many millionths of what is needed, and present demand up to so many replicas from the
+/// overdraft; whether it withholds.
+#[derive(Clone, Copy)]
+pub struct Budget {
+    pub theta: u64,
+    pub needed: u32,
+    pub overdraft: Option<u32>,
+    pub holds: bool,
 }
 
-#[derive(Clone, Debug)]
 pub struct Situation {
     pub now: i64,
     pub asked: u32,
     pub metrics: Vec<Seen>,
     pub events: Vec<Event>,
-    pub no_down_until: Option<i64>,
-    pub no_up_until: Option<i64>,
+    /// Until when an order forbids decreases, and increases.
+    pub forbidden: [Option<i64>; 2],
     pub boost: Option<(u32, i64)>,
     pub standing: u32,
     pub rival: bool,
+    /// The budget that is named, and what it pays for if it takes the autoscaler.
+    pub budget: Option<Option<Budget>>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Memory {
-    /// Of each metric: last value, since when a fall is held, its source suspect, its evidence absent.
-    pub metrics: Vec<(Option<f64>, Option<i64>, Option<i64>, Option<i64>)>,
-    /// What earlier decisions recommended: for decreases, for increases.
-    pub down: Vec<(i64, u32)>,
-    pub up: Vec<(i64, u32)>,
+    /// Of each metric: last value; since when a fall is held, its source suspect, its evidence absent.
+    pub metrics: Vec<(Option<f64>, [Option<i64>; 3])>,
+    /// What earlier decisions recommended.
+    pub recommended: [Vec<(i64, u32)>; 2],
     /// Own changes of the last half hour, and the last one of all.
     pub changes: Vec<(i64, u32, u32)>,
     pub last_change: Option<i64>,
@@ -117,8 +102,8 @@ pub struct Memory {
     pub lowered_outside: bool,
     pub human: Option<(u32, i64)>,
     pub foreign: Vec<i64>,
-    pub up_since: Option<i64>,
-    pub down_since: Option<i64>,
+    /// Since when a change is wanted.
+    pub since: [Option<i64>; 2],
     pub intent: Option<(i64, u32, u32)>,
 }
 
@@ -135,7 +120,7 @@ pub struct Decision {
 #[derive(Clone, Copy)]
 struct Judged {
     demand: Option<f64>,
-    /// What was read, where the value before a fall is held.
+    /// What was read and whether it is whole, where the value before a fall is held.
     fallen: Option<(f64, bool)>,
     capacity: f64,
     may_lower: bool,
@@ -145,33 +130,19 @@ struct Judged {
 
 impl Memory {
     pub fn begin(now: i64, asked: u32, metrics: usize) -> Self {
-        let (metrics, down) = (vec![Default::default(); metrics], vec![(now, asked)]);
-        Self { metrics, down, begun: now, left: asked, ..Self::default() }
+        let (metrics, recommended) = (vec![Default::default(); metrics], [vec![(now, asked)], vec![]]);
+        Self { metrics, recommended, begun: now, left: asked, ..Self::default() }
     }
 
     /// A clock that was set back: nothing lies ahead.
     fn set_back(&mut self, now: i64) {
-        let past = |at: &mut i64| *at = now.min(*at);
-        self.metrics.iter_mut().flat_map(|m| [&mut m.1, &mut m.2, &mut m.3]).flatten().for_each(past);
-        self.down.iter_mut().chain(&mut self.up).for_each(|one| past(&mut one.0));
-        self.changes.iter_mut().for_each(|one| past(&mut one.0));
-        self.foreign.iter_mut().for_each(past);
-        self.intent.iter_mut().for_each(|one| past(&mut one.0));
-        [&mut self.up_since, &mut self.down_since, &mut self.last_change]
-            .into_iter()
-            .flatten()
-            .for_each(past);
-        past(&mut self.begun);
-        self.human.iter_mut().for_each(|human| human.1 = human.1.min(now + 1_800_000));
-    }
-
-    fn forget(&mut self, now: i64, p: &Policy) {
-        for (list, window) in [(&mut self.down, p.down.window), (&mut self.up, p.up.window)] {
-            let last = list.last().copied();
-            list.retain(|one| now - one.0 < window || Some(*one) == last);
-        }
-        self.changes.retain(|change| now - change.0 < 1_800_000);
-        self.human = self.human.filter(|human| now < human.1);
+        let since = self.metrics.iter_mut().flat_map(|m| &mut m.1).chain(&mut self.since);
+        let at = since.chain([&mut self.last_change]).flatten().chain(&mut self.foreign);
+        at.chain(self.recommended.iter_mut().flatten().map(|one| &mut one.0))
+            .chain(self.changes.iter_mut().chain(&mut self.intent).map(|one| &mut one.0))
+            .chain([&mut self.begun])
+            .for_each(|at| *at = now.min(*at));
+        self.human = self.human.map(|(n, until)| (n, until.min(now + 1_800_000)));
     }
 }
 
@@ -184,15 +155,13 @@ pub fn tick(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
     m.foreign.retain(|at| s.now - at < 600_000);
     if s.asked != m.left {
         m.foreign.push(s.now);
-        if s.asked > m.left {
-            m.human = Some((s.asked, s.now + 1_800_000));
-        } else {
-            m.lowered_outside = true;
-        }
+        m.human = if s.asked > m.left { Some((s.asked, s.now + 1_800_000)) } else { m.human };
+        m.lowered_outside |= s.asked < m.left;
         m.left = s.asked;
     }
+    m.human = m.human.filter(|human| s.now < human.1);
+    m.changes.retain(|change| s.now - change.0 < 1_800_000);
     let mut decision = decide(p, s, m);
-    m.forget(s.now, p);
     let desired = decision.after[8];
     if s.asked > 0 && !s.rival && m.foreign.len() < 2 && desired != s.asked {
         m.intent = Some((s.now, s.asked, desired));
@@ -203,87 +172,60 @@ pub fn tick(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
 
 fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
     let (now, asked) = (s.now, s.asked);
-    let on = |e: &&Event| e.start <= now && now < e.end;
-    let least = s.events.iter().filter(on).filter_map(|e| e.min).max().unwrap_or(0).clamp(p.min, p.max);
-    let cap = s.events.iter().filter(on).filter_map(|e| e.max).min();
-    let capped = Policy { max: cap.map_or(p.max, |cap| cap.max(least).min(p.max)), ..p.clone() };
-    let event_caps = capped.max < p.max;
-    let p = &capped;
+    let on = || s.events.iter().filter(|e| e.1 <= now && now < e.2);
+    let floor = on().filter_map(|e| e.3).max().unwrap_or(0).clamp(p.min, p.max);
+    let cap = on().filter_map(|e| e.4).min().map_or(p.max, |cap| cap.max(floor).min(p.max));
+    let (event_caps, p) = (cap < p.max, &Policy { max: cap, ..p.clone() });
 
-    let judged: Vec<Judged> = s
-        .metrics
-        .iter()
-        .zip(&p.metrics)
-        .zip(&mut m.metrics)
-        .map(|((seen, rule), m)| judge(p, rule.0, seen, now, m))
-        .collect();
+    let known = p.metrics.iter().zip(&s.metrics).zip(&mut m.metrics);
+    let judged: Vec<Judged> = known.map(|((rule, seen), m)| judge(p, rule.0, seen, now, m)).collect();
     let answers = answers(p, s, &judged);
-    let Answers { recommendation, present, predicted, .. } = answers;
+    let Answers { recommendation, predicted, present, .. } = answers;
     let wants = predicted.map(|(raise, keep)| asked.clamp(raise, keep));
     let combined = answers.combine(p, asked, wants);
 
     let boost = s.boost.filter(|boost| now < boost.1).map_or(0, |boost| boost.0);
-    let human = m.human.filter(|human| now < human.1).map_or(0, |human| human.0);
-    let fallback =
-        judged.iter().zip(&s.metrics).map(|(j, seen)| fallback(p, j, seen, now)).max().unwrap_or(0);
-    let mut floors = fallback.max(event_floor(p, s)).max(human).max(boost);
-    let mut floored = combined.max(floors).max(p.min);
-    if event_caps && floored > p.max {
-        (floored, floors) = (p.max, floors.min(p.max));
-    }
+    let absent = judged.iter().zip(&s.metrics).map(|(j, seen)| fallback(p, j, seen, now)).max();
+    let human = m.human.map_or(0, |human| human.0);
+    let floors = absent.unwrap_or(0).max(event_floor(p, s)).max(human).max(boost);
+    let floors = if event_caps { floors.min(p.max) } else { floors };
+    let floored = combined.max(floors).max(p.min).min(if event_caps { p.max } else { u32::MAX });
 
-    let (no_up, no_down) = (s.no_up_until.is_some_and(|t| now < t), s.no_down_until.is_some_and(|t| now < t));
+    let [no_down, no_up] = s.forbidden.map(|until| until.is_some_and(|until| now < until));
     let stands = if no_up { asked } else { asked.max(s.standing) };
-    let guarded = if no_up && floored > asked {
-        asked
-    } else if no_down {
-        floored.max(stands)
-    } else {
-        floored
-    };
+    let kept = if no_down { floored.max(stands) } else { floored };
+    let guarded = if no_up { kept.min(asked) } else { kept };
 
     let frozen = if no_down && !no_up { s.standing } else { 0 };
     let firm = wants.map_or(0, |n| n.max(present)).max(floors).max(frozen).max(p.min);
-    let threshold = threshold(p, m, (asked, guarded), firm, boost, now);
+    let firmed = threshold(p, m, (asked, guarded), (firm, boost), now);
 
-    let kept = if p.down.window > 0 && judged.iter().any(|j| j.returned) { asked } else { 0 };
+    let kept = if p.rules[0].window > 0 && judged.iter().any(|j| j.returned) { asked } else { 0 };
     // A fall that is held is noted as it was read.
     let read: Vec<Judged> = judged.iter().map(Judged::as_read).collect();
     let read = self::answers(p, s, &read);
-    let unheld = read.combine(p, asked, read.predicted.map(|(raise, _)| raise)).max(floors).max(p.min).max(kept);
-    let within = |list: &[(i64, u32)], window: i64| -> Vec<u32> {
-        list.iter().filter(|one| one.0 > now - window).map(|one| one.1).collect()
-    };
-    let highest = within(&m.down, p.down.window).into_iter().fold(unheld, u32::max);
-    m.down.push((now, unheld));
-    let lowest = recommendation.map_or(asked, |n| {
-        let lowest = within(&m.up, p.up.window).into_iter().fold(n, u32::min);
-        m.up.push((now, n));
-        lowest
-    });
-    let stable = if threshold > asked {
-        threshold.min(lowest.max(firm).max(asked))
+    let raise = read.predicted.map(|(raise, _)| raise);
+    let unheld = read.combine(p, asked, raise).max(floors).max(p.min).max(kept);
+    let [down, up] = &mut m.recommended;
+    let highest = recent(down, p.rules[0].window, now, Some(unheld)).max();
+    let lowest =
+        recent(up, p.rules[1].window, now, recommendation).min().filter(|_| recommendation.is_some());
+    let stable = if firmed > asked {
+        firmed.min(lowest.unwrap_or(asked).max(firm).max(asked))
     } else {
-        threshold.max(highest.min(asked))
+        firmed.max(highest.unwrap_or(0).min(asked))
     };
 
     let limited = stable.clamp(limit(p, m, asked, now, false), limit(p, m, asked, now, true));
 
-    let hot = |last: Option<i64>, cooldown: i64| last.is_some_and(|at| now - at < cooldown);
-    let settled = m.last_change.max(Some(m.begun));
-    let cooled = if limited > asked && !m.lowered_outside && hot(m.last_change, p.up.cooldown)
-        || limited < asked && hot(settled, p.down.cooldown)
-    {
-        asked
-    } else {
-        limited
-    };
+    let hot = |last: Option<i64>, up: usize| last.is_some_and(|at| now - at < p.rules[up].cooldown);
+    let waits = limited > asked && !m.lowered_outside && hot(m.last_change, 1)
+        || limited < asked && hot(m.last_change.max(Some(m.begun)), 0);
+    let cooled = if waits { asked } else { limited };
 
-    let owed = judged.iter().map(|j| need_now(j, 1.0)).max().unwrap_or(0);
-    let paid = p.spend.map_or(u64::MAX, |(price, most)| most / price);
-    let affordable = cooled.min(u32::try_from(paid).unwrap_or(u32::MAX).max(asked).max(p.min).max(owed));
+    let affordable = spend(p, s, cooled, judged.iter().map(|j| need_now(j, 1.0)).max().unwrap_or(0));
     let desired = affordable.clamp(p.min, p.max);
-    let after = [combined, floored, guarded, threshold, stable, limited, cooled, affordable, desired];
+    let after = [combined, floored, guarded, firmed, stable, limited, cooled, affordable, desired];
     Decision { after, reactive: recommendation.unwrap_or(asked), predicted, write: None }
 }
 
@@ -292,6 +234,7 @@ struct Answers {
     recommendation: Option<u32>,
     predicted: Option<(u32, u32)>,
     present: u32,
+    /// What the metrics without a forecast want.
     other: u32,
     p05: u32,
     may_lower: bool,
@@ -300,32 +243,23 @@ struct Answers {
 fn answers(p: &Policy, s: &Situation, judged: &[Judged]) -> Answers {
     let (mut predicted, mut present, mut p05, mut others) = (None, 0, 0, Vec::new());
     for ((j, seen), rule) in judged.iter().zip(&s.metrics).zip(&p.metrics) {
-        let Some((raise, keep)) = Some(()).filter(|()| rule.1).and_then(|()| predict(p, j, seen, s.now)) else {
+        if let Some((raise, keep)) = predict(p, j, seen, s.now).filter(|_| rule.1) {
+            let (r, k) = predicted.unwrap_or((0, 0));
+            predicted = Some((raise.max(r), keep.max(k)));
+            present = present.max(need_now(j, p.floor));
+            p05 = p05.max(seen.p05_earlier.map_or(0, |x| need(x / j.capacity)));
+        } else {
             others.push(*j);
-            continue;
-        };
-        predicted = Some(predicted.map_or((raise, keep), |(r, k): (u32, u32)| (r.max(raise), k.max(keep))));
-        present = present.max(need_now(j, p.floor));
-        p05 = p05.max(seen.p05_earlier.map_or(0, |x| need(x / j.capacity)));
+        }
     }
-    Answers {
-        recommendation: reactive(p, judged, s.asked),
-        predicted,
-        present,
-        other: if others.is_empty() { 0 } else { reactive(p, &others, s.asked).unwrap_or(s.asked) },
-        p05,
-        may_lower: judged.iter().all(|j| j.may_lower),
-    }
+    let other = if others.is_empty() { 0 } else { reactive(p, &others, s.asked).unwrap_or(s.asked) };
+    let may_lower = judged.iter().all(|j| j.may_lower);
+    let recommendation = reactive(p, judged, s.asked);
+    Answers { recommendation, predicted, present, other, p05, may_lower }
 }
 
 fn need_now(j: &Judged, share: f64) -> u32 {
     j.demand.map_or(0, |x| need(x / (j.capacity * share)))
-}
-
-impl Judged {
-    fn as_read(&self) -> Self {
-        self.fallen.map_or(*self, |(x, whole)| Self { demand: Some(x), may_lower: whole, ..*self })
-    }
 }
 
 impl Answers {
@@ -339,8 +273,14 @@ impl Answers {
             Some(n) if p.never_below_reactive => n.max(reactive),
             Some(n) => n.max(self.present).max(self.other).max(if p.drifted { reactive } else { 0 }),
         };
-        let n = if self.may_lower { n } else { n.max(asked.min(p.max)) };
-        n.max(self.p05.min(asked))
+        n.max(if self.may_lower { 0 } else { asked.min(p.max) }).max(self.p05.min(asked))
+    }
+}
+
+impl Judged {
+    /// The same where a fall is not held.
+    fn as_read(&self) -> Self {
+        self.fallen.map_or(*self, |(x, whole)| Self { demand: Some(x), may_lower: whole, ..*self })
     }
 }
 
@@ -350,47 +290,28 @@ fn judge(
     max_age: i64,
     seen: &Seen,
     now: i64,
-    m: &mut (Option<f64>, Option<i64>, Option<i64>, Option<i64>),
+    (last, [fell, suspect, absent]): &mut (Option<f64>, [Option<i64>; 3]),
 ) -> Judged {
-    let (last, fell, suspect, absent) = m;
     let fresh =
         |x: &(f64, i64, bool)| x.0.is_finite() && x.0 >= 0.0 && x.1 <= now + 30_000 && x.1 >= now - max_age;
     let read = seen.reading.filter(fresh).filter(|_| seen.capacity.is_some());
-    let believed = read.filter(|&(x, _, _)| {
-        if seen.source_suspect {
-            suspect.get_or_insert(now);
-        }
-        let Some(since) = *suspect else { return true };
-        let forecast = seen.forecast.as_ref().filter(|_| seen.trusted);
-        let agrees = forecast.and_then(|f| f.at(now)).is_some_and(|q| q[0] <= x);
-        let over = agrees || now - since >= 600_000;
-        if over && !seen.source_suspect {
-            *suspect = None;
-        }
-        over
-    });
+    *suspect = suspect.or(Some(now).filter(|_| read.is_some() && seen.source_suspect));
+    let low = seen.forecast.as_ref().and_then(|f| f.at(now)).map_or(f64::INFINITY, |q| q[0]);
+    let believed = read.filter(|x| suspect.is_none_or(|since| low <= x.0 || now - since >= 600_000));
+    *suspect = suspect.filter(|_| believed.is_none() || seen.source_suspect);
     let capacity = seen.capacity.unwrap_or(1.0);
+    let judged = Judged { demand: None, fallen: None, capacity, may_lower: false, absent_for: None, returned: false };
     let Some((x, _, partial)) = believed else {
-        let since = *absent.get_or_insert(now);
-        return Judged {
-            demand: None,
-            fallen: None,
-            capacity,
-            may_lower: false,
-            absent_for: Some(now - since),
-            returned: false,
-        };
+        return Judged { absent_for: Some(now - *absent.get_or_insert(now)), ..judged };
     };
-    let returned = absent.take().is_some();
-    if let Some(before) = last.filter(|before| x < 0.1 * before) {
-        let since = *fell.get_or_insert(now);
-        if now - since < p.suspect_for {
-            let fallen = Some((x, !partial));
-            return Judged { demand: Some(before), fallen, capacity, may_lower: false, absent_for: None, returned };
-        }
+    let judged = Judged { returned: absent.take().is_some(), ..judged };
+    if let Some(before) = last.filter(|before| x < 0.1 * before)
+        && now - *fell.get_or_insert(now) < p.suspect_for
+    {
+        return Judged { demand: Some(before), fallen: Some((x, !partial)), ..judged };
     }
     (*fell, *last) = (None, Some(x));
-    Judged { demand: Some(x), fallen: None, capacity, may_lower: !partial, absent_for: None, returned }
+    Judged { demand: Some(x), may_lower: !partial, ..judged }
 }
 
 /// Stage 2: an HPA's recommendation, if it makes one.
@@ -398,7 +319,8 @@ fn reactive(p: &Policy, judged: &[Judged], asked: u32) -> Option<u32> {
     let answer = |j: &Judged| {
         let (x, target) = (j.demand?, j.capacity * p.average);
         let ratio = x / (target * f64::from(asked));
-        let inside = ratio >= 1.0 - p.down.tolerance - 1e-9 && ratio <= 1.0 + p.up.tolerance + 1e-9;
+        let [down, up] = [p.rules[0].tolerance, p.rules[1].tolerance];
+        let inside = ratio >= 1.0 - down - 1e-9 && ratio <= 1.0 + up + 1e-9;
         Some(if asked > 0 && inside { asked } else { need(x / target) })
     };
     let largest = judged.iter().filter_map(answer).max()?;
@@ -407,8 +329,7 @@ fn reactive(p: &Policy, judged: &[Judged], asked: u32) -> Option<u32> {
 
 /// Stage 4: what to raise to now, and what to keep.
 fn predict(p: &Policy, j: &Judged, seen: &Seen, now: i64) -> Option<(u32, u32)> {
-    let forecast = seen.forecast.as_ref().filter(|_| seen.trusted)?;
-    let capacity = seen.capacity?;
+    let (forecast, capacity) = (seen.forecast.as_ref()?, seen.capacity?);
     let lead = steps(p.lead, forecast.step);
     let first = usize::try_from((now - forecast.newest).max(0) / forecast.step).ok()?.saturating_sub(1);
     let ahead = forecast.steps.get(first..)?;
@@ -416,60 +337,49 @@ fn predict(p: &Policy, j: &Judged, seen: &Seen, now: i64) -> Option<(u32, u32)> 
     if j.demand.is_none() && at_lead[7] > 3.0 * at_lead[4] {
         return None;
     }
-    let until = lead + steps(hold(p), forecast.step);
-    let mut path: Vec<u32> =
-        ahead.iter().take(until + 1).map(|q| forecast::sized(q, capacity, p.objective, seen.level)).collect();
+    let ahead = ahead.iter().take(lead + steps(hold(p), forecast.step) + 1);
+    let mut path: Vec<u32> = ahead.map(|q| sized(q, capacity, p.objective, seen.level)).collect();
     path[0] = path[0].max(j.demand.map_or(0, |x| need(x / capacity)));
     backward(p, &mut path);
     Some((path[lead], path.iter().copied().max()?))
 }
 
 fn hold(p: &Policy) -> i64 {
-    p.down.window.max(600_000)
+    p.rules[0].window.max(600_000)
 }
 
 fn steps(span: i64, step: i64) -> usize {
     usize::try_from((span + step - 1) / step).unwrap_or(0)
 }
 
+fn whole(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
 /// A path that the up-rates and the cooldown can follow. A raise is followed by the next one after the cooldown, and
 /// by as much again after a period of the rate policies: until then it covers what is needed.
 fn backward(p: &Policy, path: &mut [u32]) {
-    let periods = || p.up.rates.iter().map(|rate| rate.period);
-    let slowest = if p.up.select == Select::Max { periods().min() } else { periods().max() };
+    let Rules { most, rates, cooldown, .. } = &p.rules[1];
+    let periods = rates.iter().map(|rate| rate.2);
+    let slowest = if *most == Some(true) { periods.min() } else { periods.max() };
     let stride = slowest.unwrap_or(0).max(p.step);
-    let rates: Vec<Rate> = p.up.rates.iter().copied().filter(|rate| rate.period <= stride).collect();
-    let rounds = rates
-        .iter()
-        .map(|rate| rate.period)
-        .max()
-        .map_or(1, |longest| (stride / longest.max(p.up.cooldown)).clamp(1, 64));
-    let reaches = |from: u32| {
-        let mut n = u64::from(from);
-        for _ in 0..rounds {
-            n = n
-                .max(select(p.up.select, rates.iter().map(|rate| moved(n, rate, true)), true).unwrap_or(n))
-                .min(1 << 40);
-        }
-        n
-    };
-    let gap = steps(p.up.cooldown.max(stride), p.step);
+    let rates: Vec<&Rate> = rates.iter().filter(|rate| rate.2 <= stride).collect();
+    let longest = rates.iter().map(|rate| rate.2).max();
+    let rounds = longest.map_or(1, |longest| (stride / longest.max(*cooldown)).clamp(1, 64));
+    let more =
+        |n: u64| n.max(select(*most, rates.iter().map(|rate| moved(n, rate, true)), true).unwrap_or(n));
+    let reaches = |from: u32| (0..rounds).fold(u64::from(from), |n, _| more(n).min(1 << 40));
+    let gap = steps(stride.max(*cooldown), p.step);
     let needs = path.to_vec();
     for h in (0..path.len()).rev() {
         let own = needs.iter().skip(h).take(gap).copied().max().unwrap_or(0);
         let target = path.get(h + gap).copied().unwrap_or(0);
-        let (mut low, mut high) = (own, own.max(target));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if reaches(middle) >= u64::from(target) { high = middle } else { low = middle + 1 }
-        }
-        path[h] = low;
+        path[h] = least(own, own.max(target), |n| reaches(n) >= u64::from(target));
     }
 }
 
-fn moved(from: u64, rate: &Rate, up: bool) -> u64 {
-    let amount = u64::from(rate.amount);
-    match (rate.percent, up) {
+fn moved(from: u64, &Rate(percent, amount, _): &Rate, up: bool) -> u64 {
+    match (percent, up) {
         (false, true) => from + amount,
         (false, false) => from.saturating_sub(amount),
         (true, true) => (from * (100 + amount)).div_ceil(100),
@@ -477,40 +387,46 @@ fn moved(from: u64, rate: &Rate, up: bool) -> u64 {
     }
 }
 
-fn select(select: Select, limits: impl Iterator<Item = u64>, up: bool) -> Option<u64> {
-    match select {
-        Select::Disabled => None,
-        one if (one == Select::Max) == up => limits.max(),
-        _ => limits.min(),
-    }
+fn select(most: Option<bool>, limits: impl Iterator<Item = u64>, up: bool) -> Option<u64> {
+    if most? == up { limits.max() } else { limits.min() }
 }
 
 /// Stage 8: how far `asked` may go now.
 fn limit(p: &Policy, m: &Memory, asked: u32, now: i64, up: bool) -> u32 {
-    let rules = if up { &p.up } else { &p.down };
+    let rules = &p.rules[usize::from(up)];
     let reach = |rate: &Rate| {
-        let recent = m.changes.iter().filter(|change| change.0 > now - rate.period);
+        let recent = m.changes.iter().filter(|change| change.0 > now - rate.2);
         let start = recent.fold(i64::from(asked), |n, change| n - i64::from(change.2) + i64::from(change.1));
         moved(u64::try_from(start).unwrap_or(0), rate, up)
     };
-    let reached = select(rules.select, rules.rates.iter().map(reach), up).unwrap_or(u64::from(asked));
-    let reached = u32::try_from(reached).unwrap_or(u32::MAX);
+    let reached = select(rules.most, rules.rates.iter().map(reach), up).map_or(asked, whole);
     if up { reached.max(asked) } else { reached.min(asked) }
 }
 
-/// Stage 7.
-fn threshold(p: &Policy, m: &mut Memory, (asked, n): (u32, u32), firm: u32, ordered: u32, now: i64) -> u32 {
-    let (up, down) = (n > asked && firm < n, n < asked);
-    m.up_since = m.up_since.or(Some(now)).filter(|_| up);
-    m.down_since = m.down_since.or(Some(now)).filter(|_| down);
-    if asked.abs_diff(n) < p.min_step && !(n > asked && ordered > asked) {
+/// Stage 7: what is wanted for certain waits for nothing, and what was ordered is never too small a step.
+fn threshold(
+    p: &Policy,
+    m: &mut Memory,
+    (asked, n): (u32, u32),
+    (firm, ordered): (u32, u32),
+    now: i64,
+) -> u32 {
+    for (since, wanted) in m.since.iter_mut().zip([n < asked, n > asked && firm < n]) {
+        *since = since.or(Some(now)).filter(|_| wanted);
+    }
+    let waits = |up: usize| m.since[up].is_some_and(|since| now - since < p.rules[up].sustain);
+    if asked.abs_diff(n) < p.min_step && !(n > asked && ordered > asked) || waits(0) {
         return asked;
     }
-    let wait = |since: Option<i64>, sustain: i64| since.is_some_and(|since| now - since < sustain);
-    if wait(m.up_since, p.up.sustain) {
-        return firm.max(asked);
-    }
-    if wait(m.down_since, p.down.sustain) { asked } else { n }
+    if waits(1) { firm.max(asked) } else { n }
+}
+
+/// Stage 8: what was recommended within the window, now included; the last one is remembered in any case.
+fn recent(list: &mut Vec<(i64, u32)>, window: i64, now: i64, n: Option<u32>) -> impl Iterator<Item = u32> {
+    list.extend(n.map(|n| (now, n)));
+    let last = list.last().copied();
+    list.retain(|one| now - one.0 < window || Some(*one) == last);
+    list.iter().map(|one| one.1)
 }
 
 /// Stage 6: what stands in for evidence that stays absent.
@@ -518,33 +434,43 @@ fn fallback(p: &Policy, j: &Judged, seen: &Seen, now: i64) -> u32 {
     if j.absent_for.is_none_or(|lasted| lasted < p.absent_for) {
         return 0;
     }
-    if let Some(n) = p.fallback {
-        return n;
-    }
-    let Some(capacity) = seen.capacity else { return 0 };
-    let forecast = seen.forecast.as_ref().filter(|f| seen.trusted && f.at(now).is_some());
-    let most = match forecast {
-        Some(f) => (0..)
-            .map(|i| now + i * f.step)
-            .take_while(|&at| at <= now + p.lead + hold(p))
-            .map_while(|at| f.at(at).map(|q| q[7]))
-            .reduce(f64::max),
-        None => seen.same_hours,
+    let usual = || {
+        let f = seen.forecast.as_ref().filter(|f| f.at(now).is_some());
+        let most = f.map_or(seen.same_hours, |f| {
+            let ahead = (0..=(p.lead + hold(p)) / f.step).map_while(|i| f.at(now + i * f.step));
+            ahead.map(|q| q[7]).reduce(f64::max)
+        });
+        most.map_or(0, |x| need(x / j.capacity))
     };
-    most.map_or(0, |x| need(x / capacity))
+    p.fallback.unwrap_or_else(|| if seen.capacity.is_some() { usual() } else { 0 })
 }
 
 /// Stage 6: what events need so that it stands `readyBefore` them and is reached in time.
 fn event_floor(p: &Policy, s: &Situation) -> u32 {
     let lead = steps(p.lead, p.step);
-    let near =
-        |e: &&Event| e.start - e.ready_before - (p.lead + hold(p)).max(3_600_000) <= s.now && s.now < e.end;
+    let far = s.now + (p.lead + hold(p)).max(3_600_000);
     let least = |at: i64| {
-        let on = s.events.iter().filter(near).filter(|e| e.start - e.ready_before <= at && at < e.end);
-        on.filter_map(|e| e.min).max().unwrap_or(0)
+        let on = s.events.iter().filter(|e| e.0 <= far && s.now < e.2 && e.0 <= at && at < e.2);
+        on.filter_map(|e| e.3).max().unwrap_or(0)
     };
-    let at = |i| s.now + p.step * i;
-    let mut path: Vec<u32> = (0..).map(at).map(least).take(lead + steps(hold(p), p.step) + 1).collect();
+    let at = (0..).map(|i| s.now + p.step * i).take(lead + steps(hold(p), p.step) + 1);
+    let mut path: Vec<u32> = at.map(least).collect();
     backward(p, &mut path);
     s.asked.clamp(path[lead], path.iter().copied().max().unwrap_or(0))
+}
+
+/// Stage 9: growth that money does not pay for is withheld, beyond `maxPerHour` and beyond the budget's path; what
+/// stands stays. Where money pays for nothing that is known, present demand is served.
+fn spend(p: &Policy, s: &Situation, wanted: u32, owed: u32) -> u32 {
+    let stands = s.asked.max(p.min);
+    let paid = p.hourly.map_or(u64::MAX, |most| p.price.map_or(0, |price| most / price));
+    let wanted = wanted.min(whole(paid).max(stands).max(owed));
+    match s.budget {
+        None | Some(Some(Budget { holds: false, .. })) => wanted,
+        Some(Some(Budget { theta, needed, overdraft, .. })) if p.price.is_some() => {
+            let path = whole(u64::from(needed) * theta / 1_000_000).max(stands);
+            wanted.min(path.max(overdraft.map_or(0, |most| most.min(owed))))
+        }
+        _ => wanted.min(stands.max(owed)),
+    }
 }
