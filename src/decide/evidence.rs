@@ -176,6 +176,7 @@ impl Judged {
     }
 
     /// The same where a sudden fall is believed.
+    #[must_use]
     pub fn as_read(&self, seen: &MetricObservation<'_>) -> Self {
         let (Standing::SuddenFall, Reading::Value { value, partial, .. }) = (self.standing, seen.reading)
         else {
