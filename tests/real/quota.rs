@@ -1,4 +1,4 @@
-//! A ResourceQuota of a real API server: growth beyond it is not asked for, is told, and comes when there is room.
+//! A `ResourceQuota` of a real API server: growth beyond it is not asked for, is told, and comes when there is room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
