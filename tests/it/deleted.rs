@@ -1,6 +1,6 @@
 //! An autoscaler that is deleted leaves its target as it stands, and an HPA its own minimum (I51).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test over a world that it made itself")]
+#![expect(clippy::unwrap_used, reason = "a test over a world that it made itself")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ fn demand(at: Timestamp) -> f64 {
     if at.since(START) < Span::from_minutes(20) { 1640.0 } else { 200.0 }
 }
 
-async fn shop(objects: &[Value]) -> World {
+fn shop(objects: &[Value]) -> World {
     let world = World::starting_at(START, 7).unwrap();
     world.prometheus.script(QUERY, Step::MINUTE, Arc::new(|at| Some(demand(at)))).unwrap();
     world.add_namespace("shop").unwrap();
@@ -54,7 +54,7 @@ async fn i51_a_target_stays_as_it_stands_when_its_autoscaler_is_deleted() {
     let mut object = example("examples/measured-lead/autoscaler.yaml");
     object["spec"]["mode"] = json!("Active");
     object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
-    let world = shop(&[object]).await;
+    let world = shop(&[object]);
     let operator = world.start_operator(INTERVAL);
     world.play(Span::from_minutes(15)).await;
     assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (20, 20));
@@ -71,7 +71,7 @@ async fn i51_an_hpa_gets_its_own_minimum_back_when_the_autoscaler_beside_it_is_d
     let mut object = example("examples/beside-an-hpa/autoscaler.yaml");
     object["metadata"]["annotations"] = json!({"foresail.dev/boost": "12 until 2026-12-31T00:00:00Z"});
     let hpa = example("examples/beside-an-hpa/hpa.yaml");
-    let world = shop(&[hpa, object]).await;
+    let world = shop(&[hpa, object]);
     let minimum = || {
         let hpa = world.server.object(("autoscaling/v2", "HorizontalPodAutoscaler"), "shop", "checkout");
         hpa.unwrap()["spec"]["minReplicas"].clone()
