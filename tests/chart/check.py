@@ -538,7 +538,7 @@ def examples_problems():
     kinds["DemandCalendar"] = {"timeZone", "events"}
     kinds["SpendBudget"] = set("amount currency period timeZone members onExceed overdraft".split())
     kinds["PredictiveAutoscaler"] = set(
-        "mode pause scaleTargetRef minReplicas maxReplicas calendarRefs sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback actuation".split()
+        "mode pause scaleTargetRef minReplicas maxReplicas calendarRefs sourceRef metrics forecast objective reactive behavior cooldown thresholds spend evidence fallback limits actuation".split()
     )
     kinds["Deployment"] = {"replicas", "selector", "template"}
     files = sorted((ROOT / "examples").glob("*/*.yaml"))
