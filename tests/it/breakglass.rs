@@ -205,7 +205,10 @@ async fn promote_shows_the_evidence_and_takes_one_step_at_a_time_unless_git_has_
         text.starts_with("shop/checkout: DryRun -> Floor\n  MISSED   shadow           0.0 days since 20"),
         "{text}"
     );
-    assert!(text.contains("\n  unknown  capacity drift   not measured: give metrics[].learnedCapacity.query"), "{text}");
+    assert!(
+        text.contains("\n  unknown  capacity drift   not measured: give metrics[].learnedCapacity.query"),
+        "{text}"
+    );
     assert!(text.contains("replica-hours instead of"), "{text}");
     assert!(text.contains("\nspec:\n  mode: Floor\n"), "{text}");
     let missed = cluster.foresail(&["promote", "pra/checkout", "-n", "shop", "--check", "--apply"]);
