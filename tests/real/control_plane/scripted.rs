@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 type Demand = Arc<dyn Fn(f64) -> f64 + Send + Sync>;
 
 /// Serves `/api/v1/query` and `/api/v1/query_range` from `demand` on a loopback port, until the process ends; whatever
-/// the query says. Returns the URL.
+/// the query says, but for the operator's own series, which nobody scraped. Returns the URL.
 pub(crate) fn serve(demand: impl Fn(f64) -> f64 + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
     let port = listener.local_addr().expect("a bound listener has an address").port();
@@ -56,15 +56,19 @@ fn answer(path: &str, demand: &Demand) -> Value {
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no number `{name}` in {path}"))
     };
     let sample = |at: f64| json!([at, demand(at).to_string()]);
+    let kind = if route.ends_with("query_range") { "matrix" } else { "vector" };
+    if query.contains("foresail_") {
+        return json!({ "status": "success", "data": { "resultType": kind, "result": [] } });
+    }
     let data = if route.ends_with("query_range") {
         let (start, end, step) = (parameter("start"), parameter("end"), parameter("step"));
         let values: Vec<Value> = std::iter::successors(Some(start), |at| Some(at + step))
             .take_while(|at| *at <= end)
             .map(sample)
             .collect();
-        json!({ "resultType": "matrix", "result": [{ "metric": {}, "values": values }] })
+        json!({ "resultType": kind, "result": [{ "metric": {}, "values": values }] })
     } else {
-        json!({ "resultType": "vector", "result": [{ "metric": {}, "value": sample(parameter("time")) }] })
+        json!({ "resultType": kind, "result": [{ "metric": {}, "value": sample(parameter("time")) }] })
     };
     json!({ "status": "success", "data": data })
 }
