@@ -16,6 +16,7 @@ use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+use crate::api::ScaleTargetRef;
 use crate::edge::client::{CallError, READ_DEADLINE, within};
 
 /// The name under which Foresail writes, in `managedFields`.
@@ -37,6 +38,12 @@ pub struct ScaleTarget {
 }
 
 impl ScaleTarget {
+    /// What `reference` names, in the namespace of its autoscaler.
+    pub fn named(reference: &ScaleTargetRef, namespace: &str) -> Self {
+        let ScaleTargetRef { api_version, kind, name } = reference.clone();
+        Self { api_version, kind, plural: None, namespace: namespace.to_owned(), name }
+    }
+
     /// The API group: `apps` of `apps/v1`, empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)

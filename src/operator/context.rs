@@ -103,14 +103,7 @@ impl Context {
     /// The older autoscaler that names the same target: it acts, the younger waits (F14).
     pub fn older_rival(&self, object: &PredictiveAutoscaler) -> Option<String> {
         let namespace = object.namespace().unwrap_or_default();
-        let reference = &object.spec.scale_target_ref;
-        let target = ScaleTarget {
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            plural: None,
-            namespace: namespace.clone(),
-            name: reference.name.clone(),
-        };
+        let target = ScaleTarget::named(&object.spec.scale_target_ref, &namespace);
         let age =
             |one: &PredictiveAutoscaler| (one.metadata.creation_timestamp.clone(), one.metadata.uid.clone());
         let own = age(object);

@@ -55,14 +55,7 @@ pub async fn give_back(ctx: &Context, object: &PredictiveAutoscaler) {
     if !object.finalizers().iter().any(|name| name == finalizer::RESTORE_FLOOR) {
         return;
     }
-    let reference = &object.spec.scale_target_ref;
-    let target = ScaleTarget {
-        api_version: reference.api_version.clone(),
-        kind: reference.kind.clone(),
-        plural: None,
-        namespace: object.namespace().unwrap_or_default(),
-        name: reference.name.clone(),
-    };
+    let target = ScaleTarget::named(&object.spec.scale_target_ref, &object.namespace().unwrap_or_default());
     let restored = match ctx.targets.hpas_targeting(&target).await {
         Ok(rivals) => match floor_among(&rivals) {
             Ok(floor) => !matches!(

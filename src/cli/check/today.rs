@@ -20,7 +20,7 @@ use crate::operator::actuate::{ScaleTarget, Targets};
 use crate::operator::{report, sources};
 use crate::units::{Span, Timestamp};
 
-/// How long the lines of one autoscaler may be asked for at an instant: as a query is by default.
+/// A number that is older is not of today's load: a query looks back no further either.
 const MAX_AGE: Span = Span::from_minutes(5);
 
 /// What a metric of a manifest comes to now.
@@ -112,14 +112,7 @@ struct Look<'a> {
 impl Look<'_> {
     async fn of(&self, object: &PredictiveAutoscaler) -> Vec<Result<Today, FieldError>> {
         let namespace = object.metadata.namespace.clone().unwrap_or_else(|| self.cluster.namespace.clone());
-        let reference = &object.spec.scale_target_ref;
-        let target = ScaleTarget {
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            plural: None,
-            namespace: namespace.clone(),
-            name: reference.name.clone(),
-        };
+        let target = ScaleTarget::named(&object.spec.scale_target_ref, &namespace);
         let (workload, ready) = match self.target(&target).await {
             Ok(read) => read,
             Err(error) => {
