@@ -79,6 +79,11 @@ pub struct Capacities {
 }
 
 impl Capacities {
+    /// Other things are asked from now on: what was answered may belong to another metric, and is asked again at once.
+    pub fn ask_anew(&mut self) {
+        self.asked_at = None;
+    }
+
     /// Asks when a new step has begun.
     pub async fn look(&mut self, ctx: &Context, asks: &Asks, step: Step, now: Timestamp) {
         let at = now.floor_to(step);
@@ -266,7 +271,7 @@ fn seen_sentence(told: &Told, at: Share, now: Timestamp) -> String {
 }
 
 /// What a drift is, and what to do about it.
-pub fn drift_sentence(stated: CapacityPerReplica, serves: CapacityPerReplica, at: Share) -> String {
+fn drift_sentence(stated: CapacityPerReplica, serves: CapacityPerReplica, at: Share) -> String {
     format!(
         "a replica serves {} at {at} of use where {} is stated: correct capacityPerReplica; until then nothing goes below the reactive answer",
         four_digits(serves.get()),

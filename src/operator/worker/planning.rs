@@ -69,14 +69,8 @@ impl Worker {
             signal.announce(windows);
             signals.push(signal);
         }
-        let reference = &object.spec.scale_target_ref;
-        let target = ScaleTarget {
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            plural: None,
-            namespace: self.namespace.clone(),
-            name: reference.name.clone(),
-        };
+        let target = ScaleTarget::named(&object.spec.scale_target_ref, &self.namespace);
+        self.capacities.ask_anew();
         self.plan = Some(Plan { fingerprint, policy, target, signals, price, asks });
         Ok(())
     }
