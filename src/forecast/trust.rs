@@ -333,8 +333,8 @@ impl Ledger {
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
-    /// Standard errors by which the median is nearer than both naive forecasts, twice them for the day's median. Errors of neighbouring steps belong
-    /// together, so that spans of four hours are compared, not steps; each by the difference as a part of both errors,
+    /// Standard errors by which the median is nearer than both naive forecasts, twice them for the day's median. Errors of
+    /// neighbouring steps belong together, so that spans of four hours are compared, not steps; each by the difference as a part of both errors,
     /// or one hot day in a week would drown what the others show.
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
         let n = float(self.spans.len().max(2));

@@ -6,8 +6,8 @@
 //! single days and shapes of any kind; this one sees what is smooth, through the noise of all days at once.
 
 use super::super::features::{FEATURES, Ladder, Row, at};
-use super::super::kernels::Normal;
 use super::FOLDS;
+use super::ridge::by_folds;
 
 /// Waves of a day, down to four hours, and of a week, down to 42 hours: what is sharper, other experts see.
 const DAY_WAVES: usize = 6;
@@ -56,24 +56,8 @@ pub(in crate::forecast) fn fit<'a>(
     rung: Ladder,
 ) -> ([f64; FEATURES], [[f64; FEATURES]; FOLDS]) {
     let penalty = if rung >= Ladder::Weekly { PENALTY } else { PENALTY_YOUNG };
-    let mut folds = vec![Normal::<FEATURES>::new(); FOLDS];
-    for (x, target, weight, fold) in rows {
-        if let Some(normal) = folds.get_mut(fold) {
-            normal.add(x, target, weight);
-        }
-    }
-    let mut all = Normal::new();
-    for fold in &folds {
-        all.add_scaled(fold, 1.0);
-    }
-    let whole = all.solve_sparsely(penalty, &[0.0; FEATURES]);
-    let mut without = [[0.0; FEATURES]; FOLDS];
-    for (coefficients, fold) in without.iter_mut().zip(&folds) {
-        let mut others = all.clone();
-        others.add_scaled(fold, -1.0);
-        *coefficients = others.solve_sparsely(penalty, &whole);
-    }
-    (whole, without)
+    let nothing = [0.0; FEATURES];
+    by_folds(rows, |normal, start| normal.solve_sparsely(penalty, start.unwrap_or(&nothing)))
 }
 
 #[cfg(test)]

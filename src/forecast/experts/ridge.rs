@@ -33,7 +33,16 @@ pub(in crate::forecast) fn fit<'a>(
     let youth = (PRIOR_ROWS / float(rows.len().max(1))).powi(2);
     let penalty = PENALTY * (1.0 + youth);
     let prior = prior.map(|coefficient| coefficient * youth / (1.0 + youth));
-    let mut folds = vec![Normal::<FEATURES>::new(); FOLDS];
+    by_folds(rows, |normal, _| normal.solve_towards(&prior, penalty))
+}
+
+/// Coefficients from all rows, and for each fold from the rows of the others. `solve` gets those of all rows too, once
+/// they are known.
+pub(super) fn by_folds<'a>(
+    rows: impl Iterator<Item = (&'a [f64; FEATURES], f64, f64, usize)>,
+    solve: impl Fn(&Normal<FEATURES>, Option<&[f64; FEATURES]>) -> [f64; FEATURES],
+) -> ([f64; FEATURES], [[f64; FEATURES]; FOLDS]) {
+    let mut folds = vec![Normal::new(); FOLDS];
     for (x, target, weight, fold) in rows {
         if let Some(normal) = folds.get_mut(fold) {
             normal.add(x, target, weight);
@@ -43,11 +52,12 @@ pub(in crate::forecast) fn fit<'a>(
     for fold in &folds {
         all.add_scaled(fold, 1.0);
     }
+    let whole = solve(&all, None);
     let mut without = [[0.0; FEATURES]; FOLDS];
     for (coefficients, fold) in without.iter_mut().zip(&folds) {
         let mut others = all.clone();
         others.add_scaled(fold, -1.0);
-        *coefficients = others.solve_towards(&prior, penalty);
+        *coefficients = solve(&others, Some(&whole));
     }
-    (all.solve_towards(&prior, penalty), without)
+    (whole, without)
 }
