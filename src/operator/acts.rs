@@ -146,7 +146,7 @@ impl TickActs<'_> {
         let writer = foreign_writer(&object.metadata);
         let rollout = is_rolling_out(&object);
         let (exist, selector) = (scaled.status_replicas, scaled.selector.clone());
-        let template = template_of(&object);
+        let template = if self.capacity.is_empty() { 0 } else { template_of(&object) };
         let workload = Workload { asked: scaled.asked, ready, exist, selector, rollout, template };
         let tightest = self.obstacles.tightest(workload.asked, exist, &object.data);
         let (most, told) = tightest.map_or_else(Default::default, |(most, told)| (Some(most), told));

@@ -29,7 +29,7 @@ pub struct Workload {
     pub selector: Option<String>,
     /// Whether its pods are being replaced.
     pub rollout: bool,
-    /// Identifies its pod template; 0 where it has none.
+    /// Identifies its pod template; 0 where it has none, or no capacity is learned.
     pub template: u32,
 }
 
