@@ -30,7 +30,7 @@ pub use trail::{Fact, ModeFact, Stage, StageRecord};
 
 use crate::calendar::Window;
 use crate::policy::Policy;
-use crate::units::{Replicas, Span, Timestamp, faulty};
+use crate::units::{CapacityPerReplica, Replicas, Span, Timestamp, faulty};
 use predictive::Predicted;
 
 /// What a decision is made on, besides the policy.
@@ -277,7 +277,7 @@ fn wishes(
     trail.note(Stage::Evidence, asked, Fact::Evidence(fact));
 
     let recommendation = reactive::recommendation(policy, &judged, asked);
-    let (answers, silent) = answers(policy, (asked, recommendation), (metrics, &judged), now);
+    let (answers, silent) = answer(policy, (asked, recommendation), (metrics, &judged), now);
     let utilization = policy.reactive.average_utilization;
     trail.note(
         Stage::Reactive,
@@ -296,18 +296,18 @@ fn wishes(
     let fallen = judged.iter().any(|one| one.standing == Standing::SuddenFall).then(|| {
         let read: Vec<Judged> = judged.iter().zip(metrics).map(|(one, seen)| one.as_read(seen)).collect();
         let recommendation = reactive::recommendation(policy, &read, asked);
-        self::answers(policy, (asked, recommendation), (metrics, &read), now).0
+        answer(policy, (asked, recommendation), (metrics, &read), now).0
     });
     Wishes { judged, answers, fallen, recommendation, present_need }
 }
 
 /// The need of what one metric demands, at so much per replica.
-fn need_at(judged: &Judged, capacity: Option<crate::units::CapacityPerReplica>) -> Replicas {
+fn need_at(judged: &Judged, capacity: Option<CapacityPerReplica>) -> Replicas {
     judged.demand.zip(capacity).map_or(Replicas::ZERO, |(demand, capacity)| capacity.need(demand))
 }
 
 /// Stages 2 to 4 on judged readings, and why no forecast speaks if none does.
-fn answers(
+fn answer(
     policy: &Policy,
     (asked, recommendation): (Replicas, Option<Replicas>),
     (metrics, judged): (&[MetricObservation<'_>], &[Judged]),
