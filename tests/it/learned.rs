@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test over a world that it made itself")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,13 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use foresail::edge::clock::{Clock as _, SystemClock};
-use foresail::sandbox::{Listener, StartUp, World};
+use foresail::sandbox::{Listener, StartUp};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{deployment, scratch};
+use crate::scratch;
+use crate::shop::{self, START, condition, status};
 
-const START: Timestamp = Timestamp::from_seconds(1_795_478_400);
+/// Ten replicas, which start quickly.
+const TEN: (StartUp, u32) = (StartUp { median: Span::from_seconds(20), spread: 0.0 }, REPLICAS);
 const INTERVAL: Span = Span::from_seconds(15);
 const REPLICAS: u32 = 10;
 
@@ -38,38 +39,6 @@ fn example(name: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-/// A query and its answer at an instant.
-type Scripted<'a> = (&'a str, fn(Timestamp) -> f64);
-
-/// A shop of ten replicas, with the autoscaler `object`.
-async fn shop(object: &Value, queries: &[Scripted<'_>]) -> World {
-    let world = World::starting_at(START, 7).unwrap();
-    for (query, read) in queries {
-        let read = *read;
-        world.prometheus.script(query, Step::MINUTE, Arc::new(move |at| Some(read(at)))).unwrap();
-    }
-    world.add_namespace("shop").unwrap();
-    let start_up = StartUp { median: Span::from_seconds(20), spread: 0.0 };
-    world.start_controllers(start_up, BTreeMap::new());
-    world.server.create(&deployment(("shop", "checkout"), REPLICAS)).unwrap();
-    world.play(Span::from_minutes(4)).await;
-    world.server.create(object).unwrap();
-    world
-}
-
-fn status(world: &World) -> Value {
-    let found = world.server.object(("foresail.dev/v1alpha1", "PredictiveAutoscaler"), "shop", "checkout");
-    found.unwrap()["status"].clone()
-}
-
-fn condition(world: &World, kind: &str) -> (String, String, String) {
-    let told = status(world);
-    let found =
-        told["conditions"].as_array().unwrap().iter().find(|one| one["type"] == kind).unwrap().clone();
-    let text = |name: &str| found[name].as_str().unwrap().to_owned();
-    (text("status"), text("reason"), text("message"))
-}
-
 fn number(value: &Value) -> f64 {
     value.as_str().unwrap().parse().unwrap()
 }
@@ -80,7 +49,7 @@ async fn a_capacity_that_is_not_stated_is_learned_in_a_day_and_survives_a_restar
     let metric = &object["spec"]["metrics"][0];
     let (asked, use_asked) =
         (metric["query"].as_str().unwrap(), metric["learnedCapacity"]["query"].as_str().unwrap());
-    let world = shop(&object, &[(asked, demand), (use_asked, |at| used(at, 100.0))]).await;
+    let world = shop::open(TEN, &object, &[(asked, demand), (use_asked, |at| used(at, 100.0))]).await;
     let operator = world.start_operator(INTERVAL);
     world.play(Span::from_minutes(30)).await;
     let (fresh, reason, message) = condition(&world, "EvidenceFresh");
@@ -111,7 +80,7 @@ async fn a_stated_capacity_that_replicas_do_not_serve_is_told_and_active_keeps_t
     let metric = &object["spec"]["metrics"][0];
     let (asked, use_asked) =
         (metric["query"].as_str().unwrap(), metric["learnedCapacity"]["query"].as_str().unwrap());
-    let world = shop(&object, &[(asked, demand), (use_asked, |at| used(at, 84.0))]).await;
+    let world = shop::open(TEN, &object, &[(asked, demand), (use_asked, |at| used(at, 84.0))]).await;
     let operator = world.start_operator(INTERVAL);
     world.play(Span::from_minutes(30)).await;
     assert_ne!(condition(&world, "ObjectiveKept").1, "CapacityDrift", "half an hour tells nothing yet");
@@ -150,7 +119,7 @@ async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_r
     object["spec"]["mode"] = json!("Active");
     object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
     let asked = object["spec"]["metrics"][0]["query"].as_str().unwrap().to_owned();
-    let world = shop(&object, &[(&asked, rise)]).await;
+    let world = shop::open(TEN, &object, &[(&asked, rise)]).await;
     let limit = object["spec"]["limits"][0]["query"].as_str().unwrap();
     world.prometheus.script(limit, Step::MINUTE, Arc::new(pool)).unwrap();
     let operator = world.start_operator(INTERVAL);
@@ -232,7 +201,7 @@ fn answer(mut socket: TcpStream) {
 #[tokio::test(start_paused = true)]
 async fn check_says_what_a_stated_capacity_means_on_the_cluster_today() {
     let object = example("limits");
-    let world = shop(&object, &[]).await;
+    let world = shop::open(TEN, &object, &[]).await;
     let dir = scratch("check-cluster");
     let listener = Listener::start(&world.server).unwrap();
     listener.write_kubeconfig(&dir.join("kubeconfig")).unwrap();

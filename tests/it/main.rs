@@ -19,6 +19,7 @@ mod plan;
 mod prices;
 mod sandbox;
 mod saturated;
+mod shop;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,19 +2,16 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test over a world that it made itself")]
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
 
 use foresail::sandbox::{StartUp, World};
-use foresail::units::{Span, Step, Timestamp};
+use foresail::units::{Span, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use serde_json::{Value, json};
 
-use crate::deployment;
+use crate::shop::{self, START, condition, status};
 
-const START: Timestamp = Timestamp::from_seconds(1_795_478_400);
 const INTERVAL: Span = Span::from_seconds(15);
 const QUERY: &str = "sum(rate(http_requests_total{namespace=\"shop\", app=\"checkout\"}[1m]))";
 /// Demand is high and low for so long each.
@@ -36,21 +33,9 @@ fn example(name: &str, edit: &Value) -> Value {
     object
 }
 
-/// A shop whose pods need `start_up`, with the autoscaler `object`.
+/// A shop of five replicas whose pods need `start_up`, with the autoscaler `object`.
 async fn shop(start_up: StartUp, object: &Value, demand: fn(Timestamp) -> f64) -> World {
-    let world = World::starting_at(START, 7).unwrap();
-    world.prometheus.script(QUERY, Step::MINUTE, Arc::new(move |at| Some(demand(at)))).unwrap();
-    world.add_namespace("shop").unwrap();
-    world.start_controllers(start_up, BTreeMap::new());
-    world.server.create(&deployment(("shop", "checkout"), 5)).unwrap();
-    world.play(Span::from_minutes(4)).await;
-    world.server.create(object).unwrap();
-    world
-}
-
-fn status(world: &World) -> Value {
-    let found = world.server.object(("foresail.dev/v1alpha1", "PredictiveAutoscaler"), "shop", "checkout");
-    found.unwrap()["status"].clone()
+    shop::open((start_up, 5), object, &[(QUERY, demand)]).await
 }
 
 fn seconds(text: &Value) -> u64 {
@@ -163,14 +148,6 @@ where
     };
     let patch = kube::api::Patch::Merge(json!({"status": status}));
     api.patch_status(name, &kube::api::PatchParams::default(), &patch).await.unwrap();
-}
-
-fn condition(world: &World, kind: &str) -> (String, String, String) {
-    let told = status(world);
-    let found =
-        told["conditions"].as_array().unwrap().iter().find(|one| one["type"] == kind).unwrap().clone();
-    let text = |name: &str| found[name].as_str().unwrap().to_owned();
-    (text("status"), text("reason"), text("message"))
 }
 
 /// Twenty replicas are wanted from ten minutes on.
