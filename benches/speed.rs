@@ -106,6 +106,7 @@ fn forecasting() -> Vec<Line> {
         utilization: Share::from_percent(70),
         floor: Share::from_percent(95),
         window: Span::from_minutes(5),
+        hold: Span::from_minutes(10),
     };
     let replay = median_seconds(15, || {
         black_box(forecaster.clone().trust(&question));

@@ -419,6 +419,7 @@ impl Forecaster {
     ///     utilization: Share::from_percent(70),
     ///     floor: Share::from_percent(95),
     ///     window: Span::from_minutes(5),
+    ///     hold: Span::from_minutes(10),
     /// };
     /// let jumps = Forecaster::learn(config.clone(), &samples).trust(&question);
     /// assert!(TrustState::earned(jumps).trusted, "{jumps:?}");

@@ -62,5 +62,6 @@ pub fn trust_question(policy: &Policy, capacity: CapacityPerReplica) -> TrustQue
         utilization: policy.reactive.average_utilization,
         floor: policy.reactive.floor_utilization,
         window: policy.behavior.down.window,
+        hold: policy.hold(),
     }
 }

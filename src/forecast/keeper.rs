@@ -368,6 +368,7 @@ mod tests {
             utilization: Share::from_percent(70),
             floor: Share::from_percent(95),
             window: Span::from_minutes(5),
+            hold: Span::from_minutes(10),
         }
     }
 

@@ -19,7 +19,8 @@ use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, replica
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
 const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
-const N_RUNGS: usize = 8;
+/// How many quantiles are rehearsed.
+pub(super) const N_RUNGS: usize = 8;
 
 /// What some decisions would have left unserved at each rung, of how much demand, and how many replicas they held.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,34 +30,45 @@ pub(super) struct Rehearsal {
     demand: f32,
 }
 
-/// What was wanted at each rung, in demand, by the decisions of the last scale-down window, oldest first.
+/// What stands at each rung, in demand.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Standing(VecDeque<(Timestamp, [f32; N_RUNGS])>);
+pub(super) struct Standing {
+    /// What was wanted by the decisions of the last scale-down window, oldest first.
+    wanted: VecDeque<(Timestamp, [f32; N_RUNGS])>,
+    /// What the newest decision left.
+    stands: [f64; N_RUNGS],
+}
+
+/// What a decision was made from.
+#[derive(Clone, Copy)]
+pub(super) struct Foreseen<'a> {
+    /// What was foreseen at the lead.
+    pub(super) at_lead: &'a Quantiles,
+    /// What was foreseen at lead + hold: what is needed then is not released before.
+    pub(super) at_hold: &'a Quantiles,
+    /// What present demand wants, whatever is foreseen.
+    pub(super) present: f64,
+}
 
 impl Standing {
-    /// What stands at each rung at `at`, when `quantiles` were foreseen for then and `present` was wanted anyway; what
-    /// was wanted longer than `window` before has been released.
-    pub(super) fn want(
-        &mut self,
-        (at, window): (Timestamp, Span),
-        quantiles: &Quantiles,
-        present: f64,
-    ) -> [f64; N_RUNGS] {
+    /// What stands at each rung at `at`, after a decision from what was foreseen for then. What stood before stays as far
+    /// as it is foreseen to be needed at the end of the hold, and what was wanted within the last `window` stays too.
+    pub(super) fn want(&mut self, (at, window): (Timestamp, Span), foreseen: Foreseen<'_>) -> [f64; N_RUNGS] {
+        let raise = RUNGS.map(|level| foreseen.at_lead.at(level).get().max(foreseen.present));
         let from = at.minus(window);
-        self.0.retain(|&(then, _)| from < then && then < at);
-        self.0.push_back((at, RUNGS.map(|level| short(quantiles.at(level).get().max(present)))));
-        let mut stands = [0.0_f64; N_RUNGS];
-        for (_, wanted) in &self.0 {
-            for (most, &one) in stands.iter_mut().zip(wanted) {
-                *most = most.max(f64::from(one));
-            }
+        self.wanted.retain(|&(then, _)| from < then && then < at);
+        self.wanted.push_back((at, raise.map(short)));
+        for (((stands, raise), level), n) in self.stands.iter_mut().zip(raise).zip(RUNGS).zip(0..) {
+            let release = foreseen.at_hold.at(level).get().max(raise);
+            let recent = self.wanted.iter().filter_map(|(_, wanted)| wanted.get(n).copied());
+            *stands = recent.map(f64::from).fold(stands.clamp(raise, release), f64::max);
         }
-        stands
+        self.stands
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(Timestamp, [f32; N_RUNGS])>()
+        self.wanted.capacity() * size_of::<(Timestamp, [f32; N_RUNGS])>()
     }
 }
 
@@ -199,7 +211,8 @@ mod tests {
         let window = Span::from_minutes(5);
         let mut standing = Standing::default();
         let mut at = |minute: i64, present: f64| {
-            standing.want((Timestamp::from_seconds(60 * minute), window), &even(), present)
+            let foreseen = Foreseen { at_lead: &even(), at_hold: &even(), present };
+            standing.want((Timestamp::from_seconds(60 * minute), window), foreseen)
         };
         let is = |stands: [f64; N_RUNGS], wanted: [f64; N_RUNGS]| {
             stands.iter().zip(wanted).all(|(one, other)| (one - other).abs() < 1e-3)

@@ -50,6 +50,7 @@ fn question(lead: Span, unserved: &str) -> TrustQuestion {
         utilization: Share::from_percent(70),
         floor: Share::from_percent(95),
         window: Span::from_minutes(5),
+        hold: Span::from_minutes(10),
     }
 }
 

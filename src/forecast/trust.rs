@@ -16,40 +16,21 @@
 //! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
 //! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
+mod replay;
 mod step;
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::features::Ladder;
-use super::kernels::{count, float, ratio, short};
-use super::lessons::Material;
+use super::kernels::{count, float, short};
 use super::levels::Position;
-use super::model::Model;
 use super::quantiles::Quantiles;
-use super::rehearsal::{Came, Rehearsal, Standing};
+use super::rehearsal::{Came, Foreseen, N_RUNGS, Rehearsal, Standing};
 use super::view::Sight;
-use crate::series::{Series, Slot, median};
+use crate::series::{Series, Slot};
 use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, replicas_ceil};
 use step::Step;
-
-/// Days of decisions that are judged.
-const DAYS: Position = 7;
-
-/// Experts are judged for this part of the time that they learned from: after it they know less than the model in use,
-/// which is fitted every day.
-const FRESH: Position = 5;
-
-/// The judged time has at least so many parts, for each of which experts are fitted to what was known before it.
-const PARTS_MIN: Position = 2;
-
-/// Decisions on blocks in each part of the judged time; more do not change the verdict.
-const DECISIONS_MAX: Position = 336;
-
-/// Of the steps that are replayed every third is judged: it meets every phase of a block of five, and a ramp of three
-/// minutes each day.
-const STRIDE: usize = 3;
 
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
 const SPAN_SECONDS: i64 = 4 * 3600;
@@ -103,6 +84,8 @@ pub struct TrustQuestion {
     pub floor: Share,
     /// For how long a replica stays after it was wanted: the scale-down window.
     pub window: Span,
+    /// For how long after the lead a replica must not be needed to be released.
+    pub hold: Span,
 }
 
 /// How well the forecast decided.
@@ -176,6 +159,8 @@ pub(super) struct Ledger {
     /// The newest slot whose demand was judged.
     judged: Slot,
     spans: VecDeque<Costs>,
+    /// What was rehearsed before the week that is judged.
+    older: Rehearsal,
     standing: Standing,
 }
 
@@ -193,20 +178,11 @@ struct Costs {
     decisions: f32,
 }
 
-/// How far ahead a block is judged.
+/// How far ahead it is judged what was known.
 #[derive(Clone, Copy)]
-enum Ahead {
-    /// At the lead: what it would have decided, and what it knew.
+enum Horizon {
     Lead,
-    /// An hour: what it knew.
     Hour,
-}
-
-/// What a past block is judged with.
-struct Past<'a> {
-    series: &'a Series,
-    material: &'a Material<'a>,
-    model: &'a Model,
 }
 
 /// What was wanted or said of a demand, and what came of it.
@@ -218,77 +194,6 @@ struct Outcome<const N: usize> {
 }
 
 impl Ledger {
-    /// Replays the decisions of the last week, or of half of a shorter history. `None` under four days.
-    pub(super) fn replay(sight: Sight<'_>, question: &TrustQuestion) -> Option<Self> {
-        let material = Material::new(sight.series, sight.clock, &sight.model.shape)?;
-        let end = material.levels.newest();
-        let judged = (DAYS * material.levels.day()).min((end + 1) / 2);
-        let mut ledger = Self {
-            question: *question,
-            judged: sight.series.newest()?,
-            spans: VecDeque::with_capacity(usize::from(SPANS)),
-            standing: Standing::default(),
-        };
-        let start = end - judged;
-        let fresh = (start / FRESH).max(material.levels.day());
-        let parts = (judged / fresh).max(PARTS_MIN);
-        for part in 0..parts {
-            let span = (start + judged * part / parts, start + judged * (part + 1) / parts);
-            ledger.replay_part(sight, &material, span)?;
-        }
-        Some(ledger)
-    }
-
-    /// Judges the decisions on what came after the position `from` and not after `to`, of experts fitted at `from`.
-    /// `None` where less than two days were known.
-    fn replay_part(
-        &mut self,
-        sight: Sight<'_>,
-        material: &Material<'_>,
-        (from, to): (Position, Position),
-    ) -> Option<()> {
-        let Sight { model, series, clock } = sight;
-        let (levels, blocking) = (&material.levels, series.blocking());
-        let steps = ahead(series, &self.question);
-        let day = levels.day();
-        let blocks = |steps: usize| {
-            let steps = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() - 1);
-            steps.div_euclid(blocking.factor()).clamp(1, day)
-        };
-        let (blocks, far) = (blocks(steps), blocks(foresight(series, &self.question)));
-        let mut knots = vec![1, blocks, blocks + 1, far, far + 1];
-        knots.sort_unstable();
-        knots.dedup();
-        let mut fitted = Model::of_material(material, (from, &knots), model.shape, &model.global);
-        fitted.bound = model.bound;
-        if fitted.rung < Ladder::Daily {
-            return None;
-        }
-        // Steps are judged where a day of steps before them is known, for the shape of their blocks.
-        let newest = series.newest()?;
-        let fine = if blocking.factor() == 1 {
-            to + 1
-        } else {
-            let first = series.oldest_fine() + newest - clock.slot_days_before(series, newest, 1);
-            levels.position_of(blocking.block_of(first) + 1)
-        };
-        let stride = ((to - from) / DECISIONS_MAX).max(1);
-        let past = Past { series, material, model: &fitted };
-        for (ahead, horizon) in [(blocks, Ahead::Lead), (far, Ahead::Hour)] {
-            let mut target = from + ahead + 1;
-            while target < fine.min(to + 1) {
-                self.add_block(&past, (target - ahead, ahead, stride * blocking.factor()), horizon);
-                target += stride;
-            }
-        }
-        let sight = Sight { model: &fitted, ..sight };
-        let first = blocking.first_slot(levels.block_at((from + 1).max(fine)));
-        for slot in (first..=blocking.last_slot(levels.block_at(to))).step_by(STRIDE) {
-            self.add_step(sight, slot, steps, STRIDE);
-        }
-        Some(())
-    }
-
     /// Whether these are the costs asked about.
     pub(super) fn answers(&self, question: &TrustQuestion) -> bool {
         self.question == *question
@@ -297,7 +202,7 @@ impl Ledger {
     /// Judges the decisions whose outcome has come in since the last time.
     pub(super) fn judge(&mut self, sight: Sight<'_>) {
         let Some(newest) = sight.series.newest() else { return };
-        let steps = ahead(sight.series, &self.question);
+        let steps = steps(sight.series, &self.question);
         for target in (self.judged + 1).max(sight.series.oldest_fine())..=newest {
             self.add_step(sight, target, steps, 1);
         }
@@ -329,6 +234,7 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
+        let rehearsed: Vec<Rehearsal> = rehearsed.into_iter().chain([self.older]).collect();
         let level = Rehearsal::level(&rehearsed, objective.share(), weight);
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
@@ -357,11 +263,11 @@ impl Ledger {
     }
 
     /// The decision for the slot `target`, `steps` before it.
-    fn add_step(&mut self, sight: Sight<'_>, target: Slot, steps: usize, stride: usize) {
+    fn add_step(&mut self, sight: Sight<'_>, target: Slot, ahead: (usize, usize), stride: usize) {
         let Sight { series, clock, .. } = sight;
-        let Some(step) = Step::before(sight, target, steps) else { return };
+        let Some(step) = Step::before(sight, target, ahead) else { return };
         let came = Came { demand: step.actual, censored: step.censored, steps: float(stride) };
-        self.rehearse(series, target, (&step.quantiles, step.now), came);
+        self.rehearse(series, target, (&step.quantiles, &step.at_hold, step.now), came);
         if step.censored {
             return;
         }
@@ -371,41 +277,15 @@ impl Ledger {
         let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
         self.add_decision(series, target, &wanted);
         let median = quantiles.at(0.5).get();
-        self.add_errors(series, target, &Outcome { said: [median, now, level], actual, steps }, Ahead::Lead);
-        let Some(early) = Step::before(sight, target, foresight(series, &self.question)) else { return };
+        self.add_errors(
+            series,
+            target,
+            &Outcome { said: [median, now, level], actual, steps },
+            Horizon::Lead,
+        );
+        let Some(early) = Step::before(sight, target, (foresight(series, &self.question), 0)) else { return };
         let said = [early.quantiles.at(0.5).get(), early.now, early.level];
-        self.add_errors(series, target, &Outcome { said, actual, steps }, Ahead::Hour);
-    }
-
-    /// What was foreseen of a whole block from another: of the (position of the origin, blocks ahead, steps it stands
-    /// for).
-    fn add_block(
-        &mut self,
-        past: &Past<'_>,
-        (position, ahead, steps): (Position, Position, Position),
-        horizon: Ahead,
-    ) {
-        let Past { series, material, model } = *past;
-        let levels = &material.levels;
-        let Some(origin) = material.origin(position, model.rung) else { return };
-        let Some(lesson) = material.lesson(position, &origin, ahead, model.rung) else { return };
-        let Some(knot) = model.knots.iter().find(|knot| knot.ahead == ahead) else { return };
-        let scale = material.scale;
-        let raw = knot.quantiles(&lesson.rows).map(|q| (q * scale).min(model.bound));
-        let Some(quantiles) = Quantiles::new(raw) else { return };
-        let target = series.blocking().last_slot(levels.block_at(position + ahead));
-        let (actual, steps) = (lesson.actual() * scale, ratio(steps, 1));
-        let now = levels.reading(position).unwrap_or(0.0) * scale;
-        if matches!(horizon, Ahead::Lead) {
-            let yesterday = levels.value(levels.days_before(position + ahead, 1));
-            let yesterday = yesterday.map_or(now, |level| level * scale);
-            let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
-            self.add_decision(series, target, &wanted);
-            self.rehearse(series, target, (&quantiles, now), Came { demand: actual, censored: false, steps });
-        }
-        let day = (position - levels.day() + 1..=position).filter_map(|position| levels.reading(position));
-        let said = [quantiles.at(0.5).get(), now, median(&mut day.collect::<Vec<f64>>()) * scale];
-        self.add_errors(series, target, &Outcome { said, actual, steps }, horizon);
+        self.add_errors(series, target, &Outcome { said, actual, steps }, Horizon::Hour);
     }
 
     /// What is wanted, in demand: by the forecast for the objective and at least cost, by the newest demand and by
@@ -431,22 +311,39 @@ impl Ledger {
         costs.decisions += 1.0;
     }
 
-    /// Rehearses the decision for `target`, of what was foreseen and the newest demand then.
-    fn rehearse(&mut self, series: &Series, target: Slot, (quantiles, now): (&Quantiles, f64), came: Came) {
-        let TrustQuestion { capacity, most, floor, window, .. } = self.question;
-        let present = now / floor.get().max(0.01);
-        let stands = self.standing.want((series.time(target), window), quantiles, present);
+    /// Rehearses the decision for `target`, from what was foreseen at lead and at lead + hold, and the newest demand then.
+    fn rehearse(
+        &mut self,
+        series: &Series,
+        target: Slot,
+        foreseen: (&Quantiles, &Quantiles, f64),
+        came: Came,
+    ) {
+        let TrustQuestion { capacity, most, .. } = self.question;
+        let stands = self.stands(series, target, foreseen);
         let Some(costs) = self.costs_at(series, target) else { return };
         costs.rehearsal.add(&stands, (capacity, most), came);
     }
 
-    fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Ahead) {
+    /// What stands at each rung after it.
+    fn stands(
+        &mut self,
+        series: &Series,
+        target: Slot,
+        (at_lead, at_hold, now): (&Quantiles, &Quantiles, f64),
+    ) -> [f64; N_RUNGS] {
+        let present = now / self.question.floor.get().max(0.01);
+        let at = (series.time(target), self.question.window);
+        self.standing.want(at, Foreseen { at_lead, at_hold, present })
+    }
+
+    fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Horizon) {
         let Outcome { said, actual, steps } = outcome;
         let Some(costs) = self.costs_at(series, target) else { return };
         let [at_lead, at_hour] = &mut costs.errors;
         let errors = match horizon {
-            Ahead::Lead => at_lead,
-            Ahead::Hour => at_hour,
+            Horizon::Lead => at_lead,
+            Horizon::Hour => at_hour,
         };
         for (sum, said) in errors.iter_mut().zip(said) {
             *sum += short(steps * (said - actual).abs());
@@ -471,13 +368,14 @@ impl Ledger {
 
 /// Steps ahead at which it shows what a forecast knows: an hour, or the decision's where that is longer.
 fn foresight(series: &Series, question: &TrustQuestion) -> usize {
-    series.step().steps_covering(Span::from_minutes(60)).max(ahead(series, question))
+    let (ahead, _) = steps(series, question);
+    series.step().steps_covering(Span::from_minutes(60)).max(ahead)
 }
 
-/// Steps from the newest sample to the one that a replica asked for now serves: it arrives a step after that sample,
-/// and the lead later.
-fn ahead(series: &Series, question: &TrustQuestion) -> usize {
-    series.step().steps_covering(question.lead) + 1
+/// Steps from the newest sample to the one that a replica asked for now serves, as it arrives a step after that sample,
+/// and the lead later; and from there to the end of the hold.
+fn steps(series: &Series, question: &TrustQuestion) -> (usize, usize) {
+    (series.step().steps_covering(question.lead) + 1, series.step().steps_covering(question.hold))
 }
 
 fn missing_weight(objective: Objective) -> f64 {

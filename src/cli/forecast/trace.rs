@@ -218,6 +218,7 @@ fn question(trace: &Trace) -> TrustQuestion {
         utilization: Share::from_percent(70),
         floor: Share::from_percent(95),
         window: Span::from_minutes(5),
+        hold: Span::from_minutes(10),
     }
 }
 

@@ -10,6 +10,8 @@ const SAMPLED: Slot = 288;
 /// One step as it was foreseen.
 pub(super) struct Step {
     pub(super) quantiles: Quantiles,
+    /// What was foreseen of the end of the hold after it.
+    pub(super) at_hold: Quantiles,
     /// The newest demand at the origin, and the median of the day before it.
     pub(super) now: f64,
     pub(super) level: f64,
@@ -19,19 +21,21 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// What was foreseen of the slot `target`, `steps` before it. `None` where either is absent.
-    pub(super) fn before(sight: Sight<'_>, target: Slot, steps: usize) -> Option<Self> {
+    /// What was foreseen of the slot `target`, `steps` before it, and of the one `hold` steps later. `None` where the
+    /// slot or the origin is absent.
+    pub(super) fn before(sight: Sight<'_>, target: Slot, (steps, hold): (usize, usize)) -> Option<Self> {
         let origin = target - Slot::try_from(steps).ok()?;
         let sample = sight.series.sample(target);
         let (actual, censored) = (sample.reading()?, matches!(sample, Sample::Censored(_)));
         let now = sight.series.sample(origin).reading()?;
         let view = View::new(sight, origin)?;
         let quantiles = view.steps(steps, steps).pop()?;
+        let at_hold = if hold > 0 { view.steps(steps + hold, steps + hold).pop()? } else { quantiles };
         let day = sight.clock.slot_days_before(sight.series, origin, 1);
         let stride = usize::try_from((origin - day) / SAMPLED).unwrap_or(1).max(1);
         let readings =
             (day + 1..=origin).rev().step_by(stride).filter_map(|slot| sight.series.known(slot).reading());
         let level = median(&mut readings.collect::<Vec<f64>>());
-        Some(Self { quantiles, now, level, actual, censored })
+        Some(Self { quantiles, at_hold, now, level, actual, censored })
     }
 }
