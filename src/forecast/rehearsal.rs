@@ -1,12 +1,13 @@
-//! Which quantile, followed at every step, keeps the objective over a week.
+//! Which quantile, followed at every step, would have kept the objective.
 //!
 //! The share that may go unserved is a share of all demand, not of each step's: it costs least when one replica more is
 //! worth the same at every step, which is when demand exceeds capacity with the same probability at every step (the
 //! condition of a constrained minimum, with the share as the constraint). Which probability that is follows from what
-//! came: the decisions of the last week are rehearsed at a ladder of quantiles, and the level between the rungs at which
-//! just the objective's share would have gone unserved is the answer. A forecast that is too narrow is given a higher
-//! level by it, one that is too wide a lower one. What was wanted stands for the scale-down window, and what present
-//! demand wants does too: both serve much of what a bursting series brings, and no level needs to serve it again.
+//! came: the decisions of three quarters of the history are rehearsed at a ladder of quantiles, and the level between the
+//! rungs at which just the objective's share would have gone unserved is the answer. A forecast that is too narrow is
+//! given a higher level by it, one that is too wide a lower one. What was wanted stands for the scale-down window, what is
+//! foreseen to be needed at the end of the hold stands until then, and what present demand wants does too: they serve much
+//! of what a bursting series brings, and no level needs to serve it again.
 //!
 //! A censored sample shows at least what was missing, and nothing of what was served: it raises the level, and never
 //! lowers it.
@@ -19,6 +20,7 @@ use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, replica
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
 const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
+
 /// How many quantiles are rehearsed.
 pub(super) const N_RUNGS: usize = 8;
 
@@ -58,10 +60,15 @@ impl Standing {
         let from = at.minus(window);
         self.wanted.retain(|&(then, _)| from < then && then < at);
         self.wanted.push_back((at, raise.map(short)));
-        for (((stands, raise), level), n) in self.stands.iter_mut().zip(raise).zip(RUNGS).zip(0..) {
-            let release = foreseen.at_hold.at(level).get().max(raise);
-            let recent = self.wanted.iter().filter_map(|(_, wanted)| wanted.get(n).copied());
-            *stands = recent.map(f64::from).fold(stands.clamp(raise, release), f64::max);
+        let mut recent = [0.0_f64; N_RUNGS];
+        for (_, wanted) in &self.wanted {
+            for (most, &one) in recent.iter_mut().zip(wanted) {
+                *most = most.max(f64::from(one));
+            }
+        }
+        for (((stands, raise), recent), level) in self.stands.iter_mut().zip(raise).zip(recent).zip(RUNGS) {
+            let release = if *stands > raise { foreseen.at_hold.at(level).get().max(raise) } else { raise };
+            *stands = stands.clamp(raise, release).max(recent);
         }
         self.stands
     }

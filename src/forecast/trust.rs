@@ -12,8 +12,8 @@
 //! nearer than the newest demand and the median of the last day by more than a trifle and more than chance (Diebold and
 //! Mariano 1995, on means of four hours). Against the mean of the day the median of any noise that bursts would win.
 //!
-//! At first decisions are replayed, with experts that were fitted before the days they are judged on; until the
-//! next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
+//! At first decisions are replayed ([`replay`]), with experts that were fitted before the days they are judged on; until
+//! the next refit those of the model in use are judged as their outcomes come in, so that an hour costs an hour's
 //! decisions. Steps are judged one by one where the series still knows them, else block by block.
 
 mod replay;
@@ -24,7 +24,6 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::kernels::{count, float, short};
-use super::levels::Position;
 use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Foreseen, N_RUNGS, Rehearsal, Standing};
 use super::view::Sight;
@@ -98,7 +97,7 @@ pub struct Trust {
     /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more; than the median of the day half
     /// as many count as all.
     pub certainty: f64,
-    /// The quantile that would have kept the objective, followed at every step of the last week.
+    /// The quantile that would have kept the objective, followed at every step of the last three quarters of the history.
     pub level: Option<Share>,
     /// Decisions that were judged; 0 when the history is too short, and then the skill is no measurement.
     pub decisions: usize,

@@ -23,8 +23,11 @@ const DAYS: Position = 7;
 /// which is fitted every day.
 const FRESH: Position = 5;
 
-/// Before the week that is judged, experts decide for this part of the time that they learned from.
-const REHEARSED: Position = 2;
+/// The part of the history that is rehearsed, in (parts, of): the experts of its first decisions learn from the rest.
+const REHEARSED: (Position, Position) = (3, 4);
+
+/// Before the time that is judged, experts decide for this part of the time that they learned from.
+const STALE: Position = 2;
 
 /// The judged time has at least so many parts, for each of which experts are fitted to what was known before it.
 const PARTS_MIN: Position = 2;
@@ -106,8 +109,8 @@ impl<'a> Past<'a> {
         let Self { series, material, model, .. } = self;
         let origin = material.origin(position, model.rung)?;
         let foreseen = |ahead: Position| {
-            let lesson = material.lesson(position, &origin, ahead, model.rung)?;
             let knot = model.knots.iter().find(|knot| knot.ahead == ahead)?;
+            let lesson = material.lesson(position, &origin, ahead, model.rung)?;
             let raw = knot.quantiles(&lesson.rows).map(|q| (q * material.scale).min(model.bound));
             Some((Quantiles::new(raw)?, lesson.actual() * material.scale))
         };
@@ -147,9 +150,10 @@ impl Ledger {
         };
         let judged = (DAYS * day).min((end + 1) / 2);
         let start = end - judged;
-        let mut from = end - (end + 1) * 3 / 4;
+        let (parts, of) = REHEARSED;
+        let mut from = end - (end + 1) * parts / of;
         while from < start {
-            let to = (from + (from / REHEARSED).max(day)).min(start);
+            let to = (from + (from / STALE).max(day)).min(start);
             ledger.rehearse_part(sight, &material, (from, to));
             from = to;
         }
