@@ -97,7 +97,7 @@ pub struct MetricObservation<'a> {
     pub outlook: Option<&'a QuantileForecast>,
     /// Whether that forecast has earned its place.
     pub trusted: bool,
-    /// The quantile that keeps the objective when every step follows it, if a week was rehearsed.
+    /// The quantile that keeps the objective when every step follows it, if decisions were rehearsed.
     pub level: Option<Share>,
     /// Usual demand of the coming steps, while an event is near; like every forecast here without events in it.
     pub profile: Option<&'a SeasonalProfile>,

@@ -139,7 +139,7 @@ impl Quantiles {
     }
 
     /// The capacity, in demand, that an objective leads to. A share of all demand is kept at the quantile `rehearsed`
-    /// that did so for a week, but no step is left with more than twice the share, unless demand exceeds its capacity as
+    /// that did so for weeks, but no step is left with more than twice the share, unless demand exceeds its capacity as
     /// rarely as the objective bears anyway, or given less than half of it; without a rehearsal every step keeps the share
     /// itself.
     pub fn capacity_for(&self, objective: Objective, rehearsed: Option<Share>) -> f64 {
