@@ -232,6 +232,23 @@ mod tests {
     }
 
     #[test]
+    fn what_stood_stays_as_far_as_the_end_of_the_hold_needs_it() {
+        let flat = |level: f64| Quantiles::new(LEVELS.map(|_| level)).unwrap();
+        let mut standing = Standing::default();
+        let mut at = |minute: i64, at_lead: f64, at_hold: f64| {
+            let foreseen = Foreseen { at_lead: &flat(at_lead), at_hold: &flat(at_hold), present: 0.0 };
+            let [lowest, ..] = standing
+                .want((Timestamp::from_seconds(60 * minute), Span::from_minutes(5)), foreseen)
+                .map(|stands| stands.round());
+            lowest
+        };
+        let wanted = [(100.0, 100.0, 100.0), (40.0, 70.0, 70.0), (40.0, 40.0, 40.0), (40.0, 90.0, 40.0)];
+        for ((at_lead, at_hold, stands), minute) in wanted.into_iter().zip((0..).step_by(10)) {
+            assert!((at(minute, at_lead, at_hold) - stands).abs() < 0.5, "minute {minute}");
+        }
+    }
+
+    #[test]
     fn what_never_suffices_is_the_rung_of_least_cost_and_no_demand_is_no_answer() {
         let foreseen = RUNGS.map(|level| 100.0 * level);
         let came = |demand| Came { demand, censored: false, steps: 1.0 };

@@ -84,6 +84,27 @@ fn an_hour_of_decisions_is_added_to_those_before() {
 }
 
 #[test]
+fn the_level_remembers_bursts_from_before_the_week_that_is_judged() {
+    // Three times as much for five minutes, one time in fifty, in the second and third week of four.
+    let level = |bursts: bool| {
+        let mut dice = Dice::new(9);
+        let mut times = 1.0;
+        let values: Vec<f64> = (0..28 * 1440)
+            .map(|n| {
+                if n % 5 == 0 {
+                    let bursting = dice.below(50) == 0 && (10 * 1440..20 * 1440).contains(&n);
+                    times = if bursts && bursting { 3.0 } else { 1.0 };
+                }
+                times * 5.0 * day(n) * (1.0 + 0.03 * dice.normal())
+            })
+            .collect();
+        learned(&values).trust(&question(Span::from_minutes(3), "1%")).level.unwrap().get()
+    };
+    let (quiet, remembered) = (level(false), level(true));
+    assert!(remembered > quiet + 0.1, "{remembered} with bursts, {quiet} without");
+}
+
+#[test]
 fn four_weeks_of_minutes_fit_into_64_kib() {
     // With a batch every seven hours, so that every expert takes part.
     let batch = |n: usize| if n % 420 < 60 { 150.0 } else { 0.0 };
