@@ -237,9 +237,8 @@ mod tests {
         let mut standing = Standing::default();
         let mut at = |minute: i64, at_lead: f64, at_hold: f64| {
             let foreseen = Foreseen { at_lead: &flat(at_lead), at_hold: &flat(at_hold), present: 0.0 };
-            let [lowest, ..] = standing
-                .want((Timestamp::from_seconds(60 * minute), Span::from_minutes(5)), foreseen)
-                .map(|stands| stands.round());
+            let at = Timestamp::from_seconds(60 * minute);
+            let [lowest, ..] = standing.want((at, Span::from_minutes(5)), foreseen);
             lowest
         };
         let wanted = [(100.0, 100.0, 100.0), (40.0, 70.0, 70.0), (40.0, 40.0, 40.0), (40.0, 90.0, 40.0)];
