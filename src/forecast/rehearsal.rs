@@ -43,20 +43,34 @@ pub(super) struct Standing {
 
 /// What a decision was made from.
 #[derive(Clone, Copy)]
-pub(super) struct Foreseen<'a> {
+pub(super) struct Foreseen {
     /// What was foreseen at the lead.
-    pub(super) at_lead: &'a Quantiles,
+    pub(super) at_lead: Quantiles,
     /// What was foreseen at lead + hold: what is needed then is not released before.
-    pub(super) at_hold: &'a Quantiles,
-    /// What present demand wants, whatever is foreseen.
-    pub(super) present: f64,
+    pub(super) at_hold: Quantiles,
+    /// The newest demand.
+    pub(super) now: f64,
+}
+
+impl Foreseen {
+    /// What was said of the demand to come: by its median, by the newest demand, and by `usual`.
+    pub(super) fn said(&self, usual: f64) -> [f64; 3] {
+        [self.at_lead.at(0.5).get(), self.now, usual]
+    }
 }
 
 impl Standing {
-    /// What stands at each rung at `at`, after a decision from what was foreseen for then. What stood before stays as far
-    /// as it is foreseen to be needed at the end of the hold, and what was wanted within the last `window` stays too.
-    pub(super) fn want(&mut self, (at, window): (Timestamp, Span), foreseen: Foreseen<'_>) -> [f64; N_RUNGS] {
-        let raise = RUNGS.map(|level| foreseen.at_lead.at(level).get().max(foreseen.present));
+    /// What stands at each rung at `at`, after a decision from what was foreseen for then; the newest demand is served at
+    /// the utilization `floor` whatever is foreseen. What stood before stays as far as it is foreseen to be needed at the
+    /// end of the hold, and what was wanted within the last `window` stays too.
+    pub(super) fn want(
+        &mut self,
+        (at, window): (Timestamp, Span),
+        foreseen: &Foreseen,
+        floor: Share,
+    ) -> [f64; N_RUNGS] {
+        let present = foreseen.now / floor.get().max(0.01);
+        let raise = RUNGS.map(|level| foreseen.at_lead.at(level).get().max(present));
         let from = at.minus(window);
         self.wanted.retain(|&(then, _)| from < then && then < at);
         self.wanted.push_back((at, raise.map(short)));
@@ -217,9 +231,9 @@ mod tests {
     fn what_was_wanted_stands_for_the_window_and_present_demand_is_served_at_every_rung() {
         let window = Span::from_minutes(5);
         let mut standing = Standing::default();
-        let mut at = |minute: i64, present: f64| {
-            let foreseen = Foreseen { at_lead: &even(), at_hold: &even(), present };
-            standing.want((Timestamp::from_seconds(60 * minute), window), foreseen)
+        let mut at = |minute: i64, now: f64| {
+            let foreseen = Foreseen { at_lead: even(), at_hold: even(), now };
+            standing.want((Timestamp::from_seconds(60 * minute), window), &foreseen, Share::from_percent(100))
         };
         let is = |stands: [f64; N_RUNGS], wanted: [f64; N_RUNGS]| {
             stands.iter().zip(wanted).all(|(one, other)| (one - other).abs() < 1e-3)
@@ -236,9 +250,9 @@ mod tests {
         let flat = |level: f64| Quantiles::new(LEVELS.map(|_| level)).unwrap();
         let mut standing = Standing::default();
         let mut at = |minute: i64, at_lead: f64, at_hold: f64| {
-            let foreseen = Foreseen { at_lead: &flat(at_lead), at_hold: &flat(at_hold), present: 0.0 };
-            let at = Timestamp::from_seconds(60 * minute);
-            let [lowest, ..] = standing.want((at, Span::from_minutes(5)), foreseen);
+            let foreseen = Foreseen { at_lead: flat(at_lead), at_hold: flat(at_hold), now: 0.0 };
+            let at = (Timestamp::from_seconds(60 * minute), Span::from_minutes(5));
+            let [lowest, ..] = standing.want(at, &foreseen, Share::from_percent(100));
             lowest
         };
         let wanted = [(100.0, 100.0, 100.0), (40.0, 70.0, 70.0), (40.0, 40.0, 40.0), (40.0, 90.0, 40.0)];

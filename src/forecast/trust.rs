@@ -24,7 +24,6 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::kernels::{count, float, short};
-use super::quantiles::Quantiles;
 use super::rehearsal::{Came, Foreseen, N_RUNGS, Rehearsal, Standing};
 use super::view::Sight;
 use crate::series::{Series, Slot};
@@ -219,7 +218,7 @@ impl Ledger {
             decisions += f64::from(costs.decisions);
         }
         let [for_objective, least, reactive, seasonal] = sums;
-        let rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
+        let mut rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
         let (objective, weight) = (self.question.objective, missing_weight(self.question.objective));
         let followed = Rehearsal::least_cost(&rehearsed, weight) / self.question.capacity.get();
         let (cost, rival) = (for_objective.min(least).min(followed), reactive.min(seasonal));
@@ -233,14 +232,14 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        let rehearsed: Vec<Rehearsal> = rehearsed.into_iter().chain([self.older]).collect();
+        rehearsed.push(self.older);
         let level = Rehearsal::level(&rehearsed, objective.share(), weight);
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
     /// Standard errors by which the median is nearer than both naive forecasts, twice them for the day's median. Errors of
-    /// neighbouring steps belong together, so that spans of four hours are compared, not steps; each by the difference as a part of both errors,
-    /// or one hot day in a week would drown what the others show.
+    /// neighbouring steps belong together, so that spans of four hours are compared, not steps; each by the difference as
+    /// a part of both errors, or one hot day in a week would drown what the others show.
     fn certainty(&self, of: fn(&[[f32; 3]; 2]) -> &[f32; 3]) -> f64 {
         let n = float(self.spans.len().max(2));
         let against = |naive: fn(&[f32; 3]) -> &f32| {
@@ -266,35 +265,31 @@ impl Ledger {
         let Sight { series, clock, .. } = sight;
         let Some(step) = Step::before(sight, target, ahead) else { return };
         let came = Came { demand: step.actual, censored: step.censored, steps: float(stride) };
-        self.rehearse(series, target, (&step.quantiles, &step.at_hold, step.now), came);
+        self.rehearse(series, target, &step.foreseen, came);
         if step.censored {
             return;
         }
-        let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading().unwrap_or(step.now);
-        let Step { quantiles, now, level, actual, .. } = step;
+        let Step { foreseen, level, actual, .. } = step;
+        let yesterday = series.known(clock.slot_days_before(series, target, 1)).reading();
         let steps = float(stride);
-        let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
+        let wanted = Outcome { said: self.capacities(&foreseen, yesterday), actual, steps };
         self.add_decision(series, target, &wanted);
-        let median = quantiles.at(0.5).get();
-        self.add_errors(
-            series,
-            target,
-            &Outcome { said: [median, now, level], actual, steps },
-            Horizon::Lead,
-        );
+        let said = Outcome { said: foreseen.said(level), actual, steps };
+        self.add_errors(series, target, &said, Horizon::Lead);
         let Some(early) = Step::before(sight, target, (foresight(series, &self.question), 0)) else { return };
-        let said = [early.quantiles.at(0.5).get(), early.now, early.level];
-        self.add_errors(series, target, &Outcome { said, actual, steps }, Horizon::Hour);
+        let said = Outcome { said: early.foreseen.said(early.level), actual, steps };
+        self.add_errors(series, target, &said, Horizon::Hour);
     }
 
     /// What is wanted, in demand: by the forecast for the objective and at least cost, by the newest demand and by
-    /// yesterday's with the rivals' headroom.
-    fn capacities(&self, quantiles: &Quantiles, now: f64, yesterday: f64) -> [f64; 4] {
+    /// yesterday's, as far as that is known, with the rivals' headroom.
+    fn capacities(&self, foreseen: &Foreseen, yesterday: Option<f64>) -> [f64; 4] {
+        let Foreseen { at_lead, now, .. } = foreseen;
         let headroom = self.question.utilization.get().max(0.01);
         // One more replica costs as much as it is expected to save at this quantile: the newsvendor's fraction.
         let least = 1.0 - 1.0 / missing_weight(self.question.objective).max(1.0);
-        let for_objective = quantiles.capacity_for(self.question.objective, None);
-        [for_objective, quantiles.at(least).get(), now / headroom, yesterday / headroom]
+        let for_objective = at_lead.capacity_for(self.question.objective, None);
+        [for_objective, at_lead.at(least).get(), now / headroom, yesterday.unwrap_or(*now) / headroom]
     }
 
     fn add_decision(&mut self, series: &Series, target: Slot, outcome: &Outcome<4>) {
@@ -310,30 +305,18 @@ impl Ledger {
         costs.decisions += 1.0;
     }
 
-    /// Rehearses the decision for `target`, from what was foreseen at lead and at lead + hold, and the newest demand then.
-    fn rehearse(
-        &mut self,
-        series: &Series,
-        target: Slot,
-        foreseen: (&Quantiles, &Quantiles, f64),
-        came: Came,
-    ) {
+    /// Rehearses the decision for `target`.
+    fn rehearse(&mut self, series: &Series, target: Slot, foreseen: &Foreseen, came: Came) {
         let TrustQuestion { capacity, most, .. } = self.question;
         let stands = self.stands(series, target, foreseen);
         let Some(costs) = self.costs_at(series, target) else { return };
         costs.rehearsal.add(&stands, (capacity, most), came);
     }
 
-    /// What stands at each rung after it.
-    fn stands(
-        &mut self,
-        series: &Series,
-        target: Slot,
-        (at_lead, at_hold, now): (&Quantiles, &Quantiles, f64),
-    ) -> [f64; N_RUNGS] {
-        let present = now / self.question.floor.get().max(0.01);
-        let at = (series.time(target), self.question.window);
-        self.standing.want(at, Foreseen { at_lead, at_hold, present })
+    /// What stands at each rung after the decision for `target`.
+    fn stands(&mut self, series: &Series, target: Slot, foreseen: &Foreseen) -> [f64; N_RUNGS] {
+        let TrustQuestion { window, floor, .. } = self.question;
+        self.standing.want((series.time(target), window), foreseen, floor)
     }
 
     fn add_errors(&mut self, series: &Series, target: Slot, outcome: &Outcome<3>, horizon: Horizon) {

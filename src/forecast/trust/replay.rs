@@ -11,7 +11,7 @@ use super::super::lessons::Material;
 use super::super::levels::Position;
 use super::super::model::Model;
 use super::super::quantiles::Quantiles;
-use super::super::rehearsal::{Came, Rehearsal, Standing};
+use super::super::rehearsal::{Came, Foreseen, Rehearsal, Standing};
 use super::super::view::Sight;
 use super::{Horizon, Ledger, Outcome, SPANS, TrustQuestion, foresight, steps};
 use crate::series::{Series, Slot, median};
@@ -61,12 +61,8 @@ struct Ahead {
 /// What was foreseen of a whole block.
 struct Block {
     slot: Slot,
-    quantiles: Quantiles,
-    /// What was foreseen of the end of the hold after it.
-    at_hold: Quantiles,
+    foreseen: Foreseen,
     actual: f64,
-    /// Demand of the block that it was foreseen from.
-    now: f64,
 }
 
 impl Block {
@@ -114,11 +110,11 @@ impl<'a> Past<'a> {
             let raw = knot.quantiles(&lesson.rows).map(|q| (q * material.scale).min(model.bound));
             Some((Quantiles::new(raw)?, lesson.actual() * material.scale))
         };
-        let (quantiles, actual) = foreseen(ahead)?;
-        let at_hold = foreseen(ahead + self.ahead.hold).map_or(quantiles, |(at_hold, _)| at_hold);
+        let (at_lead, actual) = foreseen(ahead)?;
+        let at_hold = foreseen(ahead + self.ahead.hold).map_or(at_lead, |(at_hold, _)| at_hold);
         let slot = series.blocking().last_slot(material.levels.block_at(position + ahead));
         let now = material.levels.reading(position).unwrap_or(0.0) * material.scale;
-        Some(Block { slot, quantiles, at_hold, actual, now })
+        Some(Block { slot, foreseen: Foreseen { at_lead, at_hold, now }, actual })
     }
 
     /// What was said of a block at `position`: its median, the newest demand and the median of the day before.
@@ -126,7 +122,7 @@ impl<'a> Past<'a> {
         let levels = &self.material.levels;
         let day = (position - levels.day() + 1..=position).filter_map(|position| levels.reading(position));
         let usual = median(&mut day.collect::<Vec<f64>>()) * self.material.scale;
-        Outcome { said: [block.quantiles.at(0.5).get(), block.now, usual], actual: block.actual, steps }
+        Outcome { said: block.foreseen.said(usual), actual: block.actual, steps }
     }
 
     /// Steps of a block.
@@ -174,7 +170,7 @@ impl Ledger {
             return;
         };
         for block in (from + 1..=to - ahead.lead).filter_map(|position| past.block(position, ahead.lead)) {
-            let stands = self.stands(sight.series, block.slot, (&block.quantiles, &block.at_hold, block.now));
+            let stands = self.stands(sight.series, block.slot, &block.foreseen);
             self.older.add(&stands, (self.question.capacity, self.question.most), block.came(past.length()));
         }
     }
@@ -223,13 +219,13 @@ impl Ledger {
         let lead = past.ahead.lead;
         let Some(block) = past.block(position, lead) else { return };
         let (series, material) = (past.series, past.material);
-        let Block { slot, quantiles, at_hold, actual, now } = block;
-        self.rehearse(series, slot, (&quantiles, &at_hold, now), block.came(past.length()));
+        let Block { slot, foreseen, actual } = block;
+        self.rehearse(series, slot, &foreseen, block.came(past.length()));
         let Some(stride) = stride else { return };
         let steps = ratio(stride, 1) * past.length();
         let yesterday = material.levels.value(material.levels.days_before(position + lead, 1));
-        let yesterday = yesterday.map_or(now, |level| level * material.scale);
-        let wanted = Outcome { said: self.capacities(&quantiles, now, yesterday), actual, steps };
+        let yesterday = yesterday.map(|level| level * material.scale);
+        let wanted = Outcome { said: self.capacities(&foreseen, yesterday), actual, steps };
         self.add_decision(series, slot, &wanted);
         self.add_errors(series, slot, &past.said(position, &block, steps), Horizon::Lead);
     }

@@ -1,6 +1,6 @@
 //! One step of the judged time: what was foreseen of it, what else was known then, and what came.
 
-use super::super::quantiles::Quantiles;
+use super::super::rehearsal::Foreseen;
 use super::super::view::{Sight, View};
 use crate::series::{Sample, Slot, median};
 
@@ -9,11 +9,8 @@ const SAMPLED: Slot = 288;
 
 /// One step as it was foreseen.
 pub(super) struct Step {
-    pub(super) quantiles: Quantiles,
-    /// What was foreseen of the end of the hold after it.
-    pub(super) at_hold: Quantiles,
-    /// The newest demand at the origin, and the median of the day before it.
-    pub(super) now: f64,
+    pub(super) foreseen: Foreseen,
+    /// The median of the day before the origin.
     pub(super) level: f64,
     pub(super) actual: f64,
     /// Whether `actual` is only a lower bound.
@@ -29,13 +26,13 @@ impl Step {
         let (actual, censored) = (sample.reading()?, matches!(sample, Sample::Censored(_)));
         let now = sight.series.sample(origin).reading()?;
         let view = View::new(sight, origin)?;
-        let quantiles = view.steps(steps, steps).pop()?;
-        let at_hold = if hold > 0 { view.steps(steps + hold, steps + hold).pop()? } else { quantiles };
+        let at_lead = view.steps(steps, steps).pop()?;
+        let at_hold = if hold > 0 { view.steps(steps + hold, steps + hold).pop()? } else { at_lead };
         let day = sight.clock.slot_days_before(sight.series, origin, 1);
         let stride = usize::try_from((origin - day) / SAMPLED).unwrap_or(1).max(1);
         let readings =
             (day + 1..=origin).rev().step_by(stride).filter_map(|slot| sight.series.known(slot).reading());
         let level = median(&mut readings.collect::<Vec<f64>>());
-        Some(Self { quantiles, at_hold, now, level, actual, censored })
+        Some(Self { foreseen: Foreseen { at_lead, at_hold, now }, level, actual, censored })
     }
 }
