@@ -24,7 +24,7 @@ pub use foresight::{Day, Issued, days, foresee};
 pub use gate::{Gate, GateError, Verdict};
 pub use grid::Grid;
 pub use hpa::of_scenario as hpa_course;
-pub use replay::{Foreseen, Replay};
+pub use replay::{Foreseen, Replay, Shown, Watch};
 pub use scenario::{History, Scenario, ScenarioError, hpa_at, replayed, unpredicted};
 
 use crate::calendar;
@@ -101,6 +101,15 @@ impl Run {
                 known
             })
             .collect()
+    }
+
+    /// The one that decides as the policy does in `mode`; in `DryRun` that is Active.
+    pub fn replay_mut(&mut self, mode: Mode) -> Option<&mut Replay> {
+        match (mode, self.replays.as_mut_slice()) {
+            (Mode::Floor, [_, floor, ..]) => Some(floor),
+            (_, [active, ..]) => Some(active),
+            _ => None,
+        }
     }
 
     /// The policies, which may be advanced at once.

@@ -1,5 +1,7 @@
-//! `foresail explain`: why so many replicas, now or at any logged instant.
+//! `foresail explain`: why so many replicas, now or at any instant that a log or the history of demand reaches.
 
+mod again;
+mod cluster;
 mod moment;
 mod status;
 
@@ -12,6 +14,8 @@ use anyhow::bail;
 
 use super::Output;
 use super::decisions::{self, Next};
+use super::plan::autoscaler::{self, Setting};
+use super::plan::{Source, named_file};
 use crate::calendar::{TimeZone, rfc3339};
 use crate::journal::Record;
 use crate::report::explanation::Explanation;
@@ -27,25 +31,44 @@ const DAY: Span = Span::from_hours(28);
 /// Arguments of `foresail explain`.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The autoscaler, as pra/NAME; may be left out when the log holds only one.
-    #[arg(required_unless_present = "log", value_name = "pra/NAME", value_parser = named)]
+    /// The autoscaler, as pra/NAME; may be left out when the log or the files hold only one.
+    #[arg(required_unless_present_any = ["log", "files"], value_name = "pra/NAME", value_parser = named)]
     autoscaler: Option<String>,
 
     /// Its namespace; without it that of the kubeconfig, or with --log the only one that has the name.
     #[arg(short, long)]
     namespace: Option<String>,
 
-    /// The instant to explain, as 09:05 (the last such time in the policy's zone) or 2026-01-01T09:05:00Z.
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "log")]
+    /// The instant to explain, as 09:05 (the last such time in the policy's zone) or 2026-01-01T09:05:00Z. Without a log
+    /// the decision is made again from the history of demand, which it says.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     at: Option<Moment>,
 
     /// Explain each new decision as it is made, until Ctrl-C.
-    #[arg(long, conflicts_with = "log")]
+    #[arg(long, conflicts_with_all = ["log", "at", "files", "prometheus"])]
     watch: bool,
 
     /// A decision log to look into instead of the cluster; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+
+    /// The Prometheus-compatible server that has the history, where it is not the one of the autoscaler's `MetricSource`,
+    /// or this machine reaches it under another URL.
+    #[arg(long, value_name = "URL", conflicts_with = "log")]
+    prometheus: Option<String>,
+
+    /// Manifests instead of the cluster: one PredictiveAutoscaler, each DemandCalendar and the SpendBudget that it names;
+    /// with --prometheus or --history.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "autoscaler"])]
+    files: Vec<PathBuf>,
+
+    /// The history of a metric: a CSV file `timestamp,value` in RFC 3339.
+    #[arg(long, value_name = "METRIC=FILE", value_parser = named_file, requires = "files", conflicts_with = "prometheus")]
+    history: Vec<(String, PathBuf)>,
+
+    /// Another value for a field of the spec, as `objective.unserved=1%`.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = Setting::parse, requires = "files")]
+    set: Vec<Setting>,
 
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -70,14 +93,29 @@ pub(super) fn named(text: &str) -> Result<String, String> {
 /// A cluster that cannot be reached, an autoscaler without a decision, a log that cannot be read or does not reach the
 /// instant: each with what to do.
 pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let ExplainArgs { autoscaler, namespace, at, watch, log, output } = args;
-    match (log, autoscaler) {
-        (Some(log), name) => {
-            print(&of_log(&log, &Wanted { name, namespace }, at)?, output)?;
+    let ExplainArgs { autoscaler, namespace, at, watch, log, prometheus, files, history, set, output } = args;
+    let explanation = match (log, autoscaler) {
+        (Some(log), name) => of_log(&log, &Wanted { name, namespace }, at)?,
+        (None, Some(name)) if at.is_none() && prometheus.is_none() => {
+            status::explain(&name, namespace.as_deref(), watch, output)?;
+            return Ok(ExitCode::SUCCESS);
         }
-        (None, Some(name)) => status::explain(&name, namespace.as_deref(), watch, output)?,
-        (None, None) => bail!("name an autoscaler, as `pra/NAME`"),
-    }
+        (None, Some(name)) => {
+            let (autoscaler, url) = cluster::read(&name, namespace, prometheus)?;
+            again::explain(autoscaler, Source::Prometheus(&url), at)?
+        }
+        (None, None) => {
+            let source = match &prometheus {
+                Some(url) => Source::Prometheus(url),
+                None if history.is_empty() => {
+                    bail!("nothing says where the history is: add --prometheus URL, or --history METRIC=FILE")
+                }
+                None => Source::Files { history: &history, recorded: None },
+            };
+            again::explain(autoscaler::read(&files, &set)?, source, at)?
+        }
+    };
+    print(&explanation, output)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,6 @@
 //! `foresail plan`: policies replayed on a history, side by side.
 
-mod autoscaler;
+pub(in crate::cli) mod autoscaler;
 mod event;
 mod future;
 pub(in crate::cli) mod price;
@@ -112,7 +112,7 @@ pub struct PlanArgs {
     output: Output,
 }
 
-fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
         _ => Err("write it as `METRIC=FILE`, as `requests=trace.csv`".to_owned()),
@@ -199,24 +199,29 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
 
 /// The whole run: days are forecast at once on all cores, then all policies advance at once.
 pub fn simulate(scenario: &Scenario) -> Outcome {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut run = Run::begin(scenario);
+    each_day(scenario, |day| {
+        let foreseen = run.foreseen(scenario, day);
+        thread::scope(|scope| {
+            for replay in run.replays_mut() {
+                scope.spawn(|| replay.advance(scenario, &foreseen));
+            }
+        });
+    });
+    run.finish(scenario)
+}
+
+/// The forecasts of each day in turn, made on all cores.
+pub(super) fn each_day(scenario: &Scenario, mut take: impl FnMut(&Day)) {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for batch in days(scenario).chunks(threads) {
         let batch: Vec<Day> = thread::scope(|scope| {
             let workers: Vec<_> =
                 batch.iter().map(|steps| scope.spawn(|| foresee(scenario, steps.clone()))).collect();
             workers.into_iter().map(joined).collect()
         });
-        for day in &batch {
-            let foreseen = run.foreseen(scenario, day);
-            thread::scope(|scope| {
-                for replay in run.replays_mut() {
-                    scope.spawn(|| replay.advance(scenario, &foreseen));
-                }
-            });
-        }
+        batch.iter().for_each(&mut take);
     }
-    run.finish(scenario)
 }
 
 fn joined<T>(worker: thread::ScopedJoinHandle<'_, T>) -> T {
@@ -225,21 +230,27 @@ fn joined<T>(worker: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// Where the history is.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Files { history: &'a [(String, PathBuf)], recorded: Option<&'a Path> },
     Prometheus(&'a str),
 }
 
 /// Which part of the history, and how much of it.
 #[derive(Clone, Copy)]
-struct Window {
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
+pub(super) struct Window {
+    /// From when on is judged.
+    pub(super) from: Option<Timestamp>,
+    /// Where it ends.
+    pub(super) to: Option<Timestamp>,
     /// Demand is multiplied by this.
-    factor: f64,
+    pub(super) factor: f64,
 }
 
-fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow::Result<History> {
+/// The history of the autoscaler's metrics.
+///
+/// # Errors
+/// A source that cannot be read, a metric without a sample, a capacity that no history tells.
+pub(super) fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window) -> anyhow::Result<History> {
     let policy = &autoscaler.policy;
     let Window { from, to, factor } = window;
     let capacities = capacities(policy)?;

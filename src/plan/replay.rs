@@ -1,6 +1,6 @@
 //! A policy replayed by the operator's own function: `engine::tick` at every tick of every step.
 
-use super::budgeted::{Budgeted, Moment};
+use super::budgeted::{self, Budgeted};
 use super::cluster::Cluster;
 use super::course::{Course, Stood};
 use super::scenario::Scenario;
@@ -27,6 +27,31 @@ pub struct Foreseen<'a> {
     pub p05_earlier: Option<Demand>,
     /// Usual demand of the coming weeks, where a budget asks for it.
     pub usual: Option<&'a Usual>,
+}
+
+/// Who is shown each tick of a replay.
+pub type Watch<'a> = &'a mut dyn FnMut(Shown<'_>);
+
+/// One tick of a replay: what the decision was made from, and what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The policy as it is replayed.
+    pub policy: &'a Policy,
+    /// What was seen.
+    pub observation: &'a Observation<'a>,
+    /// What was remembered.
+    pub memory: &'a Memory,
+    /// The decision, and what is remembered after it.
+    pub tick: &'a Tick,
+}
+
+/// One tick on its way.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    step: usize,
+    tick: u64,
+    asked: Replicas,
+    known: &'a [Foreseen<'a>],
 }
 
 /// One policy on its way through the history.
@@ -59,9 +84,13 @@ impl Replay {
 
     /// Goes through the next steps, one entry of `foreseen` each; of them every metric's.
     pub fn advance(&mut self, scenario: &Scenario, foreseen: &[Vec<Foreseen<'_>>]) {
+        self.advance_watched(scenario, foreseen, &mut |_| ());
+    }
+
+    /// [`Self::advance`], and each tick is shown.
+    pub fn advance_watched(&mut self, scenario: &Scenario, foreseen: &[Vec<Foreseen<'_>>], watch: Watch<'_>) {
         for known in foreseen {
-            let i = self.stood.len();
-            let stage = self.step(scenario, i, known);
+            let stage = self.step(scenario, known, watch);
             let (desired, ready) = (self.cluster.asked(), self.cluster.ready());
             self.stood.push(Stood { desired, ready, stage });
         }
@@ -73,34 +102,33 @@ impl Replay {
     }
 
     /// All ticks of one step; the stage that bound its last change, or else its last tick.
-    fn step(&mut self, scenario: &Scenario, i: usize, known: &[Foreseen<'_>]) -> Option<Stage> {
-        // What arrives over the first step is seen when it has passed.
-        let seen = i.checked_sub(1)?;
-        self.cluster.advance(i);
+    fn step(&mut self, scenario: &Scenario, known: &[Foreseen<'_>], watch: Watch<'_>) -> Option<Stage> {
+        let step = self.stood.len();
+        if step == 0 {
+            // What arrives over the first step is seen when it has passed.
+            return None;
+        }
+        self.cluster.advance(step);
         let mut asked = self.cluster.asked();
         let mut bound: Option<Decision> = None;
         for tick in 0..scenario.ticks() {
-            let decision = self.tick(scenario, (i, tick, seen), known, asked);
+            let decision = self.tick(scenario, Moment { step, tick, asked, known }, watch);
             let wrote = decision.write;
             if wrote.is_some() || bound.as_ref().is_none_or(|last| last.write.is_none()) {
                 bound = Some(decision);
             }
             asked = wrote.unwrap_or(asked);
         }
-        self.cluster.follow(asked, i + scenario.lead_steps());
-        self.cluster.advance(i);
+        self.cluster.follow(asked, step + scenario.lead_steps());
+        self.cluster.advance(step);
         bound.map(|decision| decision.bound_by())
     }
 
-    fn tick(
-        &mut self,
-        scenario: &Scenario,
-        (i, tick, seen): (usize, u64, usize),
-        known: &[Foreseen<'_>],
-        asked: Replicas,
-    ) -> Decision {
-        let now =
-            scenario.grid.time(i).plus(Span::from_millis(scenario.interval.millis().saturating_mul(tick)));
+    fn tick(&mut self, scenario: &Scenario, moment: Moment<'_>, watch: Watch<'_>) -> Decision {
+        let Moment { step, tick, asked, known } = moment;
+        let seen = step.saturating_sub(1);
+        let since = Span::from_millis(scenario.interval.millis().saturating_mul(tick));
+        let now = scenario.grid.time(step).plus(since);
         let metrics: Vec<MetricObservation<'_>> = scenario
             .demand
             .iter()
@@ -128,13 +156,16 @@ impl Replay {
         let growth = Growth::default();
         let events: &[Window] = if self.knows_events { &scenario.events } else { &[] };
         let metrics = &*metrics;
-        let (moment, memory) = (Moment { now, asked, seen, known, events }, &self.memory);
+        let (moment, memory) = (budgeted::Moment { now, asked, seen, known, events }, &self.memory);
         let allowed =
             self.budget.as_mut().and_then(|budget| budget.allow((&self.policy, scenario), moment, memory));
         let budget = allowed.as_ref();
         let observation =
             Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics };
-        let Tick { decision, memory } = engine::tick(&self.policy, &observation, &self.memory);
+        let ticked = engine::tick(&self.policy, &observation, &self.memory);
+        let (policy, memory) = (&self.policy, &self.memory);
+        watch(Shown { policy, observation: &observation, memory, tick: &ticked });
+        let Tick { decision, memory } = ticked;
         if let Some(budget) = &mut self.budget {
             budget.take(&decision, &memory);
         }

@@ -26,7 +26,7 @@ pub struct Explanation {
     /// The same on the wall clock of the policy's zone, as `10:05 Europe/Berlin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
-    /// Where it is from: `log` or `status`.
+    /// Where it is from: `log`, `status`, or `recomputed` from the history of demand.
     pub source: &'static str,
     /// The mode.
     pub mode: String,
@@ -199,7 +199,7 @@ impl Explanation {
             input.write(out)?;
         }
         let count = |n: Option<u32>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
-        if self.source == "log" {
+        if self.source != "status" {
             writeln!(out, "  {:<12} {:>9}{shadow}, {} serve", "asked", count(self.asked), count(self.ready))?;
         }
         writeln!(out, "\ncandidates")?;

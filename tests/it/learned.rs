@@ -1,14 +1,10 @@
 //! What the operator learns of the capacity of a replica in the sandbox, and what limits how many there are.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test over a world that it made itself")]
+#![expect(clippy::unwrap_used, reason = "a test over a world that it made itself")]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
 use foresail::edge::clock::{Clock as _, SystemClock};
 use foresail::sandbox::{Listener, StartUp};
@@ -17,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::scratch;
 use crate::shop::{self, START, condition, status};
+use crate::stub::Prometheus;
 
 /// Ten replicas, which start quickly.
 const TEN: (StartUp, u32) = (StartUp { median: Span::from_seconds(20), spread: 0.0 }, REPLICAS);
@@ -148,54 +145,12 @@ async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_r
 }
 
 /// Answers every instant query: how far replicas are used by 0.41, demand by 700.
-struct Prometheus {
-    address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Prometheus {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            for socket in listener.incoming() {
-                if stopped.load(Ordering::SeqCst) {
-                    break;
-                }
-                answer(socket.unwrap());
-            }
-        });
-        Self { address, stop, thread: Some(thread) }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
-}
-
-fn answer(mut socket: TcpStream) {
-    let mut request = vec![0; 16_384];
-    let n = socket.read(&mut request).unwrap();
-    let request = String::from_utf8_lossy(&request[..n]).into_owned();
-    let value = if request.contains("container_cpu_usage") { "0.41" } else { "700" };
-    let now = SystemClock.now().seconds();
-    let result = json!([{"metric": {}, "value": [now, value]}]);
-    let body = json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string();
-    let length = body.len();
-    write!(socket, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+fn prometheus() -> Prometheus {
+    Prometheus::start(|request| {
+        let value = if request.contains("container_cpu_usage") { "0.41" } else { "700" };
+        let now = SystemClock.now().seconds();
+        json!({"resultType": "vector", "result": [{"metric": {}, "value": [now, value]}]})
+    })
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +160,7 @@ async fn check_says_what_a_stated_capacity_means_on_the_cluster_today() {
     let dir = scratch("check-cluster");
     let listener = Listener::start(&world.server).unwrap();
     listener.write_kubeconfig(&dir.join("kubeconfig")).unwrap();
-    let prometheus = Prometheus::start();
+    let prometheus = prometheus();
     let check = |file: &str, url: &str| -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
         command.args(["check", "--cluster", "--prometheus", url, file]);

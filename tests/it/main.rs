@@ -17,9 +17,11 @@ mod measured;
 mod parity;
 mod plan;
 mod prices;
+mod recomputed;
 mod sandbox;
 mod saturated;
 mod shop;
+mod stub;
 
 use std::fs;
 use std::path::{Path, PathBuf};

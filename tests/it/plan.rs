@@ -7,14 +7,13 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
 use crate::scratch;
+use crate::stub::Prometheus;
 
 const MANIFEST: &str = r#"
 apiVersion: foresail.dev/v1alpha1
@@ -241,45 +240,14 @@ fn what_does_not_fit_together_is_refused() {
     refused(&["--history", "requests=trace.csv", "-f", "checkout.yaml"], "exactly one");
 }
 
-/// Answers `query_range` with the demand of the five minutes before each instant, until the process ends.
-fn prometheus() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for socket in listener.incoming() {
-            let mut socket = socket.unwrap();
-            let mut request = vec![0; 16_384];
-            let n = socket.read(&mut request).unwrap();
-            let request = String::from_utf8_lossy(&request[..n]).into_owned();
-            let number = |key: &str| -> i64 {
-                let rest = request.split(&format!("{key}=")).nth(1).unwrap();
-                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                digits.parse().unwrap()
-            };
-            let (start, end) = (number("start"), number("end"));
-            let points: Vec<Value> = (start..=end)
-                .filter(|at| at % 300 == 0 && *at > START)
-                .map(|at| json!([at, demand((at - START) / 300 - 1).to_string()]))
-                .collect();
-            let series = if request.contains("kube_deployment") {
-                vec![]
-            } else {
-                vec![json!({"metric": {}, "values": points})]
-            };
-            let body =
-                json!({"status": "success", "data": {"resultType": "matrix", "result": series}}).to_string();
-            let length = body.len();
-            write!(socket, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
-        }
-    });
-    url
-}
-
 #[test]
 fn a_plan_on_a_prometheus_decides_as_on_the_same_samples_in_a_file() {
     let dir = directory("prometheus");
-    let url = prometheus();
-    let output = plan(&dir, &["--prometheus", &url, "--to", "2026-01-03T00:00:00Z", "--out", "out"]);
+    let server = Prometheus::of_history(300, |at| {
+        // Demand of the five minutes before the instant.
+        (at.seconds() > START).then(|| demand((at.seconds() - START) / 300 - 1))
+    });
+    let output = plan(&dir, &["--prometheus", &server.url(), "--to", "2026-01-03T00:00:00Z", "--out", "out"]);
     assert!(output.status.success(), "{}", said(&output));
     let asked = fs::read_to_string(dir.join("out/decisions.csv")).unwrap();
     fs::write(dir.join("trace.csv"), trace(2 * 288)).unwrap();

@@ -98,7 +98,7 @@ fn of_status(object: &PredictiveAutoscaler) -> anyhow::Result<Explanation> {
         stages: stages.collect(),
         changes: None,
         notes: vec![
-            "the status holds the last decision without its inputs; for another instant, and for what would have to change, give the decision log: kubectl logs .. | kubectl foresail explain .. --log -".to_owned(),
+            "the status holds the last decision without its inputs; for another instant, and for what would have to change, give the decision log (kubectl logs .. | kubectl foresail explain .. --log -), or --at TIME alone, which makes the decision again from the history of demand".to_owned(),
         ],
     })
 }

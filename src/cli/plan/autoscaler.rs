@@ -16,31 +16,31 @@ use crate::units::{Demand, Span, Timestamp};
 
 /// The autoscaler that is planned for.
 #[derive(Debug)]
-pub(super) struct Autoscaler {
+pub(in crate::cli) struct Autoscaler {
     /// `namespace/name`.
-    pub(super) key: String,
-    pub(super) namespace: String,
-    pub(super) object: PredictiveAutoscaler,
-    pub(super) policy: Policy,
+    pub(in crate::cli) key: String,
+    pub(in crate::cli) namespace: String,
+    pub(in crate::cli) object: PredictiveAutoscaler,
+    pub(in crate::cli) policy: Policy,
     /// The query of each metric.
-    pub(super) queries: Vec<MetricQuery>,
+    pub(in crate::cli) queries: Vec<MetricQuery>,
     /// The calendars that it names.
     calendars: Vec<Calendar>,
     /// The budget that it names, where the files hold it.
-    pub(super) budget: Option<BudgetRule>,
+    pub(in crate::cli) budget: Option<BudgetRule>,
     /// Manifests of other kinds: the target may be among them.
-    pub(super) others: Vec<Value>,
+    pub(in crate::cli) others: Vec<Value>,
 }
 
 impl Autoscaler {
     /// Announces the events of one more calendar.
-    pub(super) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
+    pub(in crate::cli) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
         self.calendars.extend(calendar.map(events_of).transpose()?);
         Ok(())
     }
 
     /// What is said of the lead when none is stated: a history of demand does not tell it.
-    pub(super) fn assumed_lead(&self) -> Option<String> {
+    pub(in crate::cli) fn assumed_lead(&self) -> Option<String> {
         self.object.spec.forecast.lead_time.is_none().then(|| {
             format!(
                 "no forecast.leadTime is stated: a lead of {} is planned with, as the operator takes it until it has measured {} starts; --lead plans with the one in status.leadTime",
@@ -51,7 +51,7 @@ impl Autoscaler {
     }
 
     /// What is said when the budget that it names is in none of the files, or when others may draw on it too.
-    pub(super) fn budget_note(&self) -> Option<String> {
+    pub(in crate::cli) fn budget_note(&self) -> Option<String> {
         let named = self.object.spec.spend.as_ref()?.budget_ref.as_ref()?;
         Some(match &self.budget {
             None => format!(
@@ -65,7 +65,7 @@ impl Autoscaler {
     }
 
     /// The windows that touch the history `demand` or the time `ahead` of it, by start.
-    pub(super) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>], ahead: Span) -> Vec<Window> {
+    pub(in crate::cli) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>], ahead: Span) -> Vec<Window> {
         let all = || demand.iter().flatten().map(|(at, _)| *at);
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         // What begins after the history may have to be readied within it.
@@ -87,7 +87,7 @@ fn events_of(calendar: &DemandCalendar) -> anyhow::Result<Calendar> {
 
 /// One `PATH=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(in crate::cli) struct Setting {
     path: String,
     segments: Vec<Segment>,
     value: String,
@@ -101,7 +101,7 @@ enum Segment {
 
 impl Setting {
     /// Parses `objective.unserved=1%` or `metrics[0].capacityPerReplica=120`; a leading `spec.` may be left out.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
         let refuse =
             || format!("`{text}` is no setting: write it as `maxReplicas=80` or `objective.unserved=1%`");
         let (path, value) = text.split_once('=').ok_or_else(refuse)?;
@@ -110,7 +110,7 @@ impl Setting {
     }
 
     /// `value` at `path`, from `spec`; `None` when that is no path.
-    pub(super) fn new(path: &str, value: &str) -> Option<Self> {
+    pub(in crate::cli) fn new(path: &str, value: &str) -> Option<Self> {
         let mut segments = vec![Segment::Field("spec".to_owned())];
         for part in path.split('.') {
             let (name, rest) = part.split_once('[').unwrap_or((part, ""));
@@ -166,7 +166,7 @@ impl Setting {
 ///
 /// # Errors
 /// A file that cannot be read, every problem of the manifests, or none or several autoscalers.
-pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Autoscaler> {
+pub(in crate::cli) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Autoscaler> {
     let mut problems: Vec<String> = Vec::new();
     let mut found: Vec<PredictiveAutoscaler> = Vec::new();
     let mut calendars: Vec<DemandCalendar> = Vec::new();
@@ -217,10 +217,14 @@ pub(super) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::Result<Au
     let Ok([object]) = <[PredictiveAutoscaler; 1]>::try_from(found) else {
         bail!("the files hold no PredictiveAutoscaler, or several: name files with exactly one");
     };
-    Ok(Autoscaler { others, ..autoscaler(object, &calendars, &budgets)? })
+    Ok(Autoscaler { others, ..of(object, &calendars, &budgets)? })
 }
 
-fn autoscaler(
+/// The autoscaler `object`, with those of the calendars and budgets that it names.
+///
+/// # Errors
+/// Problems of its spec, a calendar that is missing, a budget that does not take it.
+pub(in crate::cli) fn of(
     object: PredictiveAutoscaler,
     given: &[DemandCalendar],
     budgets: &[SpendBudget],
@@ -301,7 +305,7 @@ fn text_of(file: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// A metric without a file, or a file without a metric.
-pub(super) fn histories<'a>(
+pub(in crate::cli) fn histories<'a>(
     policy: &Policy,
     given: &'a [(String, PathBuf)],
 ) -> Result<Vec<&'a Path>, String> {

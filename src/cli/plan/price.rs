@@ -34,29 +34,32 @@ impl PodRequests {
 }
 
 /// Parses the price of a replica for an hour.
-pub(super) fn parse(text: &str) -> Result<PricePerReplicaHour, String> {
+pub(in crate::cli) fn parse(text: &str) -> Result<PricePerReplicaHour, String> {
     PricePerReplicaHour::parse(text).map_err(|error| error.to_string())
 }
 
 /// What the command line knows of prices.
-pub(super) struct Given<'a> {
+pub(in crate::cli) struct Given<'a> {
     /// `--price`.
-    pub(super) price: Option<PricePerReplicaHour>,
+    pub(in crate::cli) price: Option<PricePerReplicaHour>,
     /// `--price-book`.
-    pub(super) book: Option<&'a PriceBook>,
+    pub(in crate::cli) book: Option<&'a PriceBook>,
     /// `--pod-requests`.
-    pub(super) requests: Option<&'a PodRequests>,
+    pub(in crate::cli) requests: Option<&'a PodRequests>,
     /// The manifests that are none of ours: the target may be among them.
-    pub(super) others: &'a [Value],
+    pub(in crate::cli) others: &'a [Value],
     /// `--prometheus`, and the instant at which the price is asked for.
-    pub(super) server: Option<(&'a str, Timestamp)>,
+    pub(in crate::cli) server: Option<(&'a str, Timestamp)>,
 }
 
 /// Puts the price into the autoscaler's policy, where its spec asks for one, and says where it is from.
 ///
 /// # Errors
 /// When the price cannot be known, with what to add.
-pub(super) fn settle(autoscaler: &mut Autoscaler, given: &Given<'_>) -> anyhow::Result<Option<String>> {
+pub(in crate::cli) fn settle(
+    autoscaler: &mut Autoscaler,
+    given: &Given<'_>,
+) -> anyhow::Result<Option<String>> {
     let Some(SpendRule { price: Price::Unknown(_), currency, .. }) = &autoscaler.policy.spend else {
         if given.price.is_some() || given.requests.is_some() {
             bail!(

@@ -1,0 +1,138 @@
+//! An autoscaler of the cluster with all that its decisions are made by, to make one of them again.
+
+use anyhow::{Context as _, bail};
+use kube::api::Api;
+use serde_json::Value;
+
+use crate::api::{DemandCalendar, MetricSource, MetricType, PredictiveAutoscaler, SpendBudget};
+use crate::cli::cluster::{Cluster, on_cluster};
+use crate::cli::plan::autoscaler::{self, Autoscaler};
+use crate::edge::client::{READ_DEADLINE, within};
+use crate::operator::actuate::{ScaleTarget, Targets};
+use crate::operator::{report, sources};
+use crate::policy::CapacityRule;
+use crate::units::{CapacityPerReplica, Span};
+
+/// The autoscaler `name`, and the server that has its history: `url`, else that of its `MetricSource`.
+///
+/// # Errors
+/// What cannot be read of the cluster, or does not say which server to ask.
+pub(super) fn read(
+    name: &str,
+    namespace: Option<String>,
+    url: Option<String>,
+) -> anyhow::Result<(Autoscaler, String)> {
+    on_cluster(namespace, async |cluster| {
+        let object = cluster.autoscaler(name).await?;
+        let calendars = calendars(&cluster, &object).await?;
+        let budgets = budget(&cluster, &object).await;
+        let mut autoscaler = autoscaler::of(object, &calendars, &budgets)?;
+        if let Some(lead) = autoscaler.object.status.as_ref().and_then(|status| status.lead_time.as_deref())
+            && autoscaler.object.spec.forecast.lead_time.is_none()
+        {
+            autoscaler.policy.lead = Span::parse(lead).unwrap_or(autoscaler.policy.lead);
+        }
+        capacities(&cluster, &mut autoscaler).await?;
+        let url = ask_at(&cluster, &mut autoscaler, url).await?;
+        Ok((autoscaler, url))
+    })
+}
+
+async fn calendars(cluster: &Cluster, object: &PredictiveAutoscaler) -> anyhow::Result<Vec<DemandCalendar>> {
+    let api: Api<DemandCalendar> = Api::namespaced(cluster.client(), &cluster.namespace);
+    let mut found = Vec::new();
+    for named in &object.spec.calendar_refs {
+        let calendar = within(READ_DEADLINE, api.get(&named.name)).await;
+        found.push(calendar.with_context(|| format!("the DemandCalendar `{}`", named.name))?);
+    }
+    Ok(found)
+}
+
+/// The budget that is named; nothing where it cannot be read, which is said with the answer.
+async fn budget(cluster: &Cluster, object: &PredictiveAutoscaler) -> Vec<SpendBudget> {
+    let named = object.spec.spend.as_ref().and_then(|spend| spend.budget_ref.as_ref());
+    let Some(named) = named else { return Vec::new() };
+    let api: Api<SpendBudget> = Api::all(cluster.client());
+    within(READ_DEADLINE, api.get(&named.name)).await.into_iter().collect()
+}
+
+/// Capacities that no manifest states: what is learned, as the status has it, and what the pods request.
+async fn capacities(cluster: &Cluster, autoscaler: &mut Autoscaler) -> anyhow::Result<()> {
+    let kinds = autoscaler.object.spec.metrics.iter().map(|metric| metric.kind);
+    let kinds: Vec<MetricType> = kinds.collect();
+    for (rule, kind) in autoscaler.policy.metrics.iter_mut().zip(kinds) {
+        let capacity = match rule.capacity {
+            CapacityRule::Stated(_) => continue,
+            CapacityRule::Learned => {
+                let status = autoscaler.object.status.as_ref();
+                let of_metric =
+                    status.and_then(|status| status.capacity.iter().find(|one| one.metric == rule.name));
+                let said = of_metric.and_then(|one| one.per_replica.as_deref());
+                said.and_then(|said| crate::units::parse_quantity(said).ok())
+            }
+            CapacityRule::PodRequests => {
+                let workload = workload(cluster, &autoscaler.object, &autoscaler.namespace).await?;
+                let resource = if kind == MetricType::Memory { "memory" } else { "cpu" };
+                report::pod_requests(&workload, resource)
+            }
+        };
+        let Some(capacity) = capacity.and_then(CapacityPerReplica::new) else {
+            bail!(
+                "metric `{}`: what a replica serves is not known: wait until status.capacity says so, or state requests in the pods",
+                rule.name
+            );
+        };
+        rule.capacity = CapacityRule::Stated(capacity);
+    }
+    Ok(())
+}
+
+async fn workload(
+    cluster: &Cluster,
+    object: &PredictiveAutoscaler,
+    namespace: &str,
+) -> anyhow::Result<Value> {
+    let target = ScaleTarget::named(&object.spec.scale_target_ref, namespace);
+    Ok(Targets::new(cluster.client()).object(&target).await?.data)
+}
+
+/// Puts the queries as their sources have them sent; the server that they go to.
+async fn ask_at(
+    cluster: &Cluster,
+    autoscaler: &mut Autoscaler,
+    url: Option<String>,
+) -> anyhow::Result<String> {
+    let api: Api<MetricSource> = Api::all(cluster.client());
+    let mut urls: Vec<String> = Vec::new();
+    for query in &mut autoscaler.queries {
+        let found = within(READ_DEADLINE, api.get(&query.source)).await;
+        let source = match found {
+            Ok(source) => source,
+            // Without it the labels that it puts into queries are not known; the user says where to ask.
+            Err(_) if url.is_some() => continue,
+            Err(error) => {
+                return Err(error).context(format!(
+                    "the MetricSource `{}` could not be read: add --prometheus URL",
+                    query.source
+                ));
+            }
+        };
+        let asked = sources::question(query.clone(), Some(&source), &autoscaler.namespace, None).map_err(
+            |error| anyhow::anyhow!("metric `{}`: {}: {}", query.metric, error.problem, error.remedy),
+        )?;
+        if let Some(refused) = asked.refused {
+            bail!("metric `{}`: {refused}", query.metric);
+        }
+        query.promql = asked.promql;
+        urls.push(source.spec.url);
+    }
+    urls.sort();
+    urls.dedup();
+    match (url, urls.as_slice()) {
+        (Some(url), _) => Ok(url),
+        (None, [one]) => Ok(one.clone()),
+        (None, _) => {
+            bail!("the metrics have several sources: add --prometheus URL of one that has all of them")
+        }
+    }
+}
