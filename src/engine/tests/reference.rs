@@ -10,7 +10,7 @@ use super::cases::{Case, Past, Scene};
 use crate::calendar::Effect;
 use crate::decide::{Allowance, Fact, Reading, Stage, Standing};
 use crate::engine::Tick;
-use crate::policy::{Actuation, Mode, Policy, RateAmount, ScalingRules, SelectPolicy};
+use crate::policy::{Actuation, MetricRule, Mode, Policy, RateAmount, ScalingRules, SelectPolicy};
 use crate::units::{
     CapacityPerReplica, Demand, Objective, PricePerReplicaHour, Replicas, Share, Span, Timestamp,
 };
@@ -25,22 +25,26 @@ fn span(span: Span) -> i64 {
     span.millis().cast_signed()
 }
 
+fn count(replicas: Replicas) -> i64 {
+    i64::from(replicas.get())
+}
+
 fn rules(rules: &ScalingRules, cooldown: Span, sustain: Span) -> model::Rules {
     let rate = |one: &crate::policy::RatePolicy| {
         let (percent, amount) = match one.amount {
             RateAmount::Pods(n) => (false, n),
             RateAmount::Percent(n) => (true, n),
         };
-        model::Rate(percent, u64::from(amount), span(one.period))
+        (percent, i64::from(amount), span(one.period))
     };
     model::Rules {
         window: span(rules.window),
-        most: match rules.select {
-            SelectPolicy::Max => Some(true),
-            SelectPolicy::Min => Some(false),
-            SelectPolicy::Disabled => None,
+        most: rules.select == SelectPolicy::Max,
+        rates: if rules.select == SelectPolicy::Disabled {
+            Vec::new()
+        } else {
+            rules.policies.iter().map(rate).collect()
         },
-        rates: rules.policies.iter().map(rate).collect(),
         tolerance: rules.tolerance.get(),
         cooldown: span(cooldown),
         sustain: span(sustain),
@@ -48,12 +52,12 @@ fn rules(rules: &ScalingRules, cooldown: Span, sustain: Span) -> model::Rules {
 }
 
 /// Thousandths of a plain decimal with three places.
-fn thousandths(text: &str) -> u64 {
+fn thousandths(text: &str) -> i64 {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    whole.parse::<u64>().unwrap() * 1000 + format!("{part:0<3}").parse::<u64>().unwrap()
+    whole.parse::<i64>().unwrap() * 1000 + format!("{part:0<3}").parse::<i64>().unwrap()
 }
 
-fn price(price: PricePerReplicaHour) -> u64 {
+fn price(price: PricePerReplicaHour) -> i64 {
     thousandths(&price.to_string())
 }
 
@@ -63,9 +67,8 @@ fn policy(policy: &Policy) -> model::Policy {
         never_below_reactive: policy.mode == Mode::Floor,
         drifted: policy.has_drifted(),
         beside_hpa: policy.actuation == Actuation::HorizontalPodAutoscalerFloor,
-        min: policy.bounds.min().get(),
-        max: policy.bounds.max().get(),
-        metrics: policy.metrics.iter().map(|rule| (span(rule.max_age), rule.prediction)).collect(),
+        min: count(policy.bounds.min()),
+        max: count(policy.bounds.max()),
         lead: span(policy.lead),
         step: span(policy.step.span()),
         objective: match policy.objective {
@@ -79,7 +82,7 @@ fn policy(policy: &Policy) -> model::Policy {
             rules(&behavior.down, policy.cooldown.down, sustain.down),
             rules(&behavior.up, policy.cooldown.up, sustain.up),
         ],
-        min_step: policy.thresholds.min_step.get(),
+        min_step: count(policy.thresholds.min_step),
         price: policy.spend.as_ref().and_then(|rule| rule.price.known()).map(price),
         hourly: policy
             .spend
@@ -88,22 +91,24 @@ fn policy(policy: &Policy) -> model::Policy {
             .map(|most| thousandths(&most.to_string())),
         suspect_for: span(policy.suspect_for),
         absent_for: span(policy.fallback.after_absent_for),
-        fallback: policy.fallback.replicas.map(Replicas::get),
+        fallback: policy.fallback.replicas.map(count),
     }
 }
 
 fn situation(policy: &Policy, scene: &Scene, asked: Replicas) -> model::Situation {
-    let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
-    let metric = |seen: &super::cases::Seen| model::Seen {
+    let until = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::millis);
+    let metric = |(seen, rule): (&super::cases::Seen, &MetricRule)| model::Seen {
+        max_age: span(rule.max_age),
+        predicted: rule.prediction,
         reading: match seen.reading {
             Reading::Value { value, at, partial } => Some((value, at.millis(), partial)),
             Reading::Absent(_) => None,
         },
         capacity: seen.capacity.map(CapacityPerReplica::get),
-        forecast: seen.outlook.as_ref().filter(|_| seen.trusted).map(|outlook| model::Forecast {
-            newest: outlook.newest.millis(),
-            step: span(outlook.step.span()),
-            steps: outlook.steps.iter().map(|quantiles| *quantiles.values()).collect(),
+        forecast: seen.outlook.as_ref().filter(|_| seen.trusted).map(|outlook| {
+            assert_eq!(outlook.step, policy.step, "the model knows one step only");
+            let steps = outlook.steps.iter().map(|quantiles| *quantiles.values());
+            (outlook.newest.millis(), steps.collect())
         }),
         level: seen.level.map(Share::get),
         p05_earlier: seen.p05_earlier.map(Demand::get),
@@ -112,25 +117,25 @@ fn situation(policy: &Policy, scene: &Scene, asked: Replicas) -> model::Situatio
     };
     let event = |one: &crate::calendar::Window| {
         let Effect { ready_before, min_replicas, max_replicas, .. } = &one.effect;
-        let [least, most] = [min_replicas, max_replicas].map(|count| count.map(Replicas::get));
-        let start = one.start.millis();
-        model::Event(start - span(*ready_before), start, one.end.millis(), least, most)
+        let (start, end) = (one.start.millis(), one.end.millis());
+        let (least, most) = (min_replicas.map_or(0, count), max_replicas.map_or(i64::MAX, count));
+        ([start - span(*ready_before), start, end], least, most)
     };
     let budget = |(allowance, needed): &(Allowance, Replicas)| model::Budget {
-        theta: u64::from(allowance.theta.millionths()),
-        needed: needed.get(),
-        overdraft: allowance.overdraft.map(Replicas::get),
+        theta: i64::from(allowance.theta.millionths()),
+        needed: count(*needed),
+        overdraft: allowance.overdraft.map_or(0, count),
         holds: allowance.holds,
     };
     let names_one = policy.spend.as_ref().is_some_and(|rule| rule.budget.is_some());
     model::Situation {
         now: scene.now.millis(),
-        asked: asked.get(),
-        metrics: scene.metrics.iter().map(metric).collect(),
+        asked: count(asked),
+        metrics: scene.metrics.iter().zip(&policy.metrics).map(metric).collect(),
         events: scene.events.iter().map(event).collect(),
-        forbidden: [millis(scene.orders.no_scale_down), millis(scene.orders.no_scale_up)],
-        boost: scene.orders.boost.map(|boost| (boost.floor.get(), boost.until.millis())),
-        standing: scene.orders.standing.get(),
+        forbidden: [until(scene.orders.no_scale_down), until(scene.orders.no_scale_up)],
+        boost: scene.orders.boost.map_or((0, 0), |boost| (count(boost.floor), boost.until.millis())),
+        standing: count(scene.orders.standing),
         rival: scene.rival,
         budget: names_one.then(|| scene.budget.as_ref().map(budget)),
     }
@@ -139,13 +144,15 @@ fn situation(policy: &Policy, scene: &Scene, asked: Replicas) -> model::Situatio
 fn memory(case: &Case) -> model::Memory {
     let Past { begun, recommended, changes } = &case.past;
     let first = changes.first().map_or(case.asked, |change| change.1);
-    let mut memory = model::Memory::begin(begun.millis(), first.get(), case.policy.metrics.len());
+    let mut memory = model::Memory::begin(begun.millis(), count(first), case.policy.metrics.len());
     let [down, up] = &mut memory.recommended;
-    down.extend(recommended.iter().map(|one| (one.0.millis(), one.1.get())));
-    up.extend(recommended.iter().filter_map(|one| Some((one.0.millis(), one.2?.get()))));
-    memory.changes = changes.iter().map(|one| (one.0.millis(), one.1.get(), one.2.get())).collect();
-    memory.last_change = changes.last().map(|one| one.0.millis());
-    memory.left = case.asked.get();
+    down.extend(recommended.iter().map(|one| (one.0.millis(), count(one.1))));
+    up.extend(recommended.iter().filter_map(|one| Some((one.0.millis(), count(one.2?)))));
+    memory.changes = changes.iter().map(|one| (one.0.millis(), count(one.2) - count(one.1))).collect();
+    if let Some(last) = changes.last() {
+        memory.cooling = [Some(last.0.millis()); 2];
+    }
+    memory.left = count(case.asked);
     memory
 }
 
@@ -162,18 +169,18 @@ fn decision(tick: &Tick) -> model::Decision {
         Stage::Spend,
         Stage::Bounds,
     ];
-    let after = |stage: Stage| decision.stages.iter().find(|one| one.stage == stage).unwrap().after.get();
+    let after = |stage: Stage| decision.stages.iter().find(|one| one.stage == stage).unwrap().after;
     let predicted = decision.stages.iter().find_map(|one| match &one.fact {
         Fact::Predictive(crate::decide::predictive::Fact::Wants(wants, _)) => {
-            Some((wants.raise_to.get(), wants.release_to.get()))
+            Some((count(wants.raise_to), count(wants.release_to)))
         }
         _ => None,
     });
     model::Decision {
-        after: stages.map(after),
-        reactive: decision.reactive.get(),
+        after: stages.map(|stage| count(after(stage))),
+        reactive: count(decision.reactive),
         predicted,
-        write: decision.write.map(Replicas::get),
+        write: decision.write.map(count),
     }
 }
 
