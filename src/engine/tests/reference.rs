@@ -10,7 +10,9 @@ use super::cases::{Case, Past, Scene};
 use crate::calendar::Effect;
 use crate::decide::{Allowance, Fact, Reading, Stage, Standing};
 use crate::engine::Tick;
-use crate::policy::{Actuation, MetricRule, Mode, Policy, RateAmount, ScalingRules, SelectPolicy};
+use crate::policy::{
+    Actuation, MetricRule, Mode, PerDirection, Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy,
+};
 use crate::units::{
     CapacityPerReplica, Demand, Objective, PricePerReplicaHour, Replicas, Share, Span, Timestamp,
 };
@@ -29,26 +31,14 @@ fn count(replicas: Replicas) -> i64 {
     i64::from(replicas.get())
 }
 
-fn rules(rules: &ScalingRules, cooldown: Span, sustain: Span) -> model::Rules {
-    let rate = |one: &crate::policy::RatePolicy| {
-        let (percent, amount) = match one.amount {
-            RateAmount::Pods(n) => (false, n),
-            RateAmount::Percent(n) => (true, n),
-        };
-        (percent, i64::from(amount), span(one.period))
+/// What a direction's rates are, none where nothing may move.
+fn rates(rules: &ScalingRules) -> Vec<(bool, i64, i64)> {
+    let allowed = rules.policies.iter().filter(|_| rules.select != SelectPolicy::Disabled);
+    let rate = |one: &RatePolicy| match one.amount {
+        RateAmount::Pods(n) => (false, i64::from(n), span(one.period)),
+        RateAmount::Percent(n) => (true, i64::from(n), span(one.period)),
     };
-    model::Rules {
-        window: span(rules.window),
-        most: rules.select == SelectPolicy::Max,
-        rates: if rules.select == SelectPolicy::Disabled {
-            Vec::new()
-        } else {
-            rules.policies.iter().map(rate).collect()
-        },
-        tolerance: rules.tolerance.get(),
-        cooldown: span(cooldown),
-        sustain: span(sustain),
-    }
+    allowed.map(rate).collect()
 }
 
 /// Thousandths of a plain decimal with three places.
@@ -62,7 +52,8 @@ fn price(price: PricePerReplicaHour) -> i64 {
 }
 
 fn policy(policy: &Policy) -> model::Policy {
-    let (behavior, sustain) = (&policy.behavior, policy.thresholds.sustain);
+    let rules = [&policy.behavior.down, &policy.behavior.up];
+    let spans = |both: PerDirection<Span>| [span(both.down), span(both.up)];
     model::Policy {
         never_below_reactive: policy.mode == Mode::Floor,
         drifted: policy.has_drifted(),
@@ -78,10 +69,12 @@ fn policy(policy: &Policy) -> model::Policy {
         },
         average: policy.reactive.average_utilization.get(),
         floor: policy.reactive.floor_utilization.get(),
-        rules: [
-            rules(&behavior.down, policy.cooldown.down, sustain.down),
-            rules(&behavior.up, policy.cooldown.up, sustain.up),
-        ],
+        tolerance: rules.map(|one| one.tolerance.get()),
+        window: rules.map(|one| span(one.window)),
+        most: rules.map(|one| one.select == SelectPolicy::Max),
+        rates: rules.map(rates),
+        cooldown: spans(policy.cooldown),
+        sustain: spans(policy.thresholds.sustain),
         min_step: count(policy.thresholds.min_step),
         price: policy.spend.as_ref().and_then(|rule| rule.price.known()).map(price),
         hourly: policy
@@ -144,7 +137,7 @@ fn situation(policy: &Policy, scene: &Scene, asked: Replicas) -> model::Situatio
 fn memory(case: &Case) -> model::Memory {
     let Past { begun, recommended, changes } = &case.past;
     let first = changes.first().map_or(case.asked, |change| change.1);
-    let mut memory = model::Memory::begin(begun.millis(), count(first), case.policy.metrics.len());
+    let mut memory = model::begin(begun.millis(), count(first), case.policy.metrics.len());
     let [down, up] = &mut memory.recommended;
     down.extend(recommended.iter().map(|one| (one.0.millis(), count(one.1))));
     up.extend(recommended.iter().filter_map(|one| Some((one.0.millis(), count(one.2?)))));
