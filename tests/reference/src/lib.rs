@@ -57,8 +57,7 @@ pub struct Seen {
     pub source_suspect: bool,
 }
 
-/// What a budget pays for: so many millionths of what is needed, and present demand up to so many replicas from the
-/// overdraft; whether it withholds.
+/// It pays for millionths of what is needed, and for present demand up to an overdraft; whether it withholds.
 pub struct Budget {
     pub theta: i64,
     pub needed: i64,
@@ -72,9 +71,9 @@ pub struct Situation {
     pub metrics: Vec<Seen>,
     /// From when it stands, start, end; its `minReplicas`, or nothing; its `maxReplicas`, or as many as can be.
     pub events: Vec<([i64; 3], i64, i64)>,
-    /// Until when an order forbids them.
+    /// Until when an order forbids decreases, and increases.
     pub forbidden: [i64; 2],
-    /// How many are ordered, until when.
+    /// How many it orders at least, and until when.
     pub boost: (i64, i64),
     pub standing: i64,
     pub rival: bool,
@@ -82,7 +81,7 @@ pub struct Situation {
     pub budget: Option<Option<Budget>>,
 }
 
-/// What was when, and how much of it.
+/// What is remembered; a pair is of when and how many.
 #[derive(Default)]
 pub struct Memory {
     pub metrics: Vec<Known>,
@@ -148,7 +147,8 @@ fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
 
     let each: Vec<_> = s.metrics.iter().zip(&mut m.metrics).map(|(seen, m)| judge(p, seen, now, m)).collect();
     let views = [0, 1].map(|i| each.iter().map(|one| one.0[i]).collect::<Vec<View>>());
-    let [(recommendation, predicted, other), read] = views.each_ref().map(|views| answers(p, s, max, views));
+    let [(recommendation, predicted, other), (_, read, read_other)] =
+        views.each_ref().map(|views| answers(p, s, max, views));
     let [raise, keep, present] = predicted.unwrap_or_default();
     let wants = asked.clamp(raise, keep);
     let combined = wants.max(other);
@@ -174,7 +174,7 @@ fn decide(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
 
     // A fall that is held is noted as it was read. The last one is remembered in any case.
     let kept = if p.window[0] > 0 && each.iter().any(|one| one.2) { asked } else { 0 };
-    let unheld = read.1.unwrap_or_default()[0].max(read.2).max(floors).max(kept);
+    let unheld = read.unwrap_or_default()[0].max(read_other).max(floors).max(kept);
     for (up, n) in [Some(unheld), recommendation].into_iter().enumerate() {
         let list = &mut m.recommended[up];
         list.extend(n.map(|n| (now, n)));
@@ -273,8 +273,7 @@ fn answers(p: &Policy, s: &Situation, max: i64, views: &[View]) -> (Option<i64>,
 fn reactive(p: &Policy, views: &[View], asked: i64) -> Option<i64> {
     let answer = |x: f64| {
         let off = x / p.average / asked as f64 - 1.0;
-        let inside = off.abs() <= p.tolerance[usize::from(off > 0.0)] + 1e-9;
-        if inside { asked } else { need(x / p.average) }
+        if off.abs() <= p.tolerance[usize::from(off > 0.0)] + 1e-9 { asked } else { need(x / p.average) }
     };
     let largest = views.iter().filter_map(|view| view.0.map(answer)).max()?;
     (largest >= asked || views.iter().all(|view| view.1)).then_some(largest)
@@ -301,22 +300,21 @@ fn steps(p: &Policy, span: i64) -> usize {
     ((span + p.step - 1) / p.step) as usize
 }
 
-/// What to raise to now and what to keep, on a path that rates and cooldown can follow: after a raise comes the next one
-/// after the cooldown, and as much again after a period of the rates; until then it covers what is needed.
+/// What to raise to now and what to keep, on a path that the up-rates and the cooldown can follow: the next raise comes
+/// after the cooldown, and as much again after a period of the rates; until then a raise covers what is needed.
 fn backward(p: &Policy, needs: impl Iterator<Item = i64>) -> [i64; 2] {
-    let (most, cooldown, periods) = (p.most[1], p.cooldown[1], p.rates[1].iter().map(|rate| rate.2));
-    let stride = select(!most, periods).unwrap_or(0).max(p.step);
+    let stride = select(!p.most[1], p.rates[1].iter().map(|rate| rate.2)).unwrap_or(0).max(p.step);
     let rates = || p.rates[1].iter().filter(|rate| rate.2 <= stride);
-    let rounds = (stride / rates().map(|rate| rate.2).fold(cooldown.max(1), i64::max)).clamp(1, 64);
-    let more = |n: i64| select(most, rates().map(|rate| moved(n, rate, true))).unwrap_or(n).min(1 << 40);
-    let (lead, gap) = (steps(p, p.lead), steps(p, stride.max(cooldown)));
+    let rounds = (stride / rates().map(|rate| rate.2).fold(p.cooldown[1].max(1), i64::max)).clamp(1, 64);
+    let more = |n: i64| select(p.most[1], rates().map(|rate| moved(n, rate, true))).unwrap_or(n).min(1 << 40);
+    let (lead, gap) = (steps(p, p.lead), steps(p, stride.max(p.cooldown[1])));
     let needs: Vec<i64> = needs.take(lead + steps(p, hold(p)) + 1).collect();
     let mut path = needs.clone();
     for h in (0..path.len()).rev() {
         let own = needs[h..].iter().take(gap).copied().max().unwrap_or(0);
         let target = path.get(h + gap).copied().unwrap_or(0);
         let reaches = |n: &i64| (0..rounds).fold(*n, |n, _| more(n)) >= target;
-        path[h] = (own..).find(reaches).unwrap_or(target);
+        path[h] = (own..=target).find(reaches).unwrap_or(own);
     }
     [path[lead], path.into_iter().max().unwrap_or(0)]
 }
@@ -333,11 +331,9 @@ fn select(largest: bool, limits: impl Iterator<Item = i64>) -> Option<i64> {
 /// Stage 6: what events need so that it stands `readyBefore` them and is reached in time.
 fn event_floor(p: &Policy, s: &Situation) -> i64 {
     let far = s.now + (p.lead + hold(p)).max(3_600_000);
-    let need = |at: i64| {
-        let on = s.events.iter().filter(|([stands, _, end], ..)| *stands <= at.min(far) && at < *end);
-        on.map(|event| event.1).max().unwrap_or(0)
-    };
-    let [raise, keep] = backward(p, (0..).map(|h| need(s.now + h * p.step)));
+    let on = |at: i64| s.events.iter().filter(move |([from, _, end], ..)| *from <= at.min(far) && at < *end);
+    let needs = (0..).map(|h| on(s.now + h * p.step).map(|event| event.1).max().unwrap_or(0));
+    let [raise, keep] = backward(p, needs);
     s.asked.clamp(raise, keep)
 }
 
