@@ -100,7 +100,7 @@ fn forecasting() -> Vec<Line> {
     let mut forecaster = Forecaster::learn(config, &samples);
     let question = TrustQuestion {
         capacity: CapacityPerReplica::new(25.0).unwrap(),
-        most: Replicas::new(1000),
+        bounds: ReplicaBounds::new(Replicas::ONE, Replicas::new(1000)).unwrap(),
         objective: Objective::Unserved(Share::from_percent(1)),
         lead: Span::from_minutes(3),
         utilization: Share::from_percent(70),

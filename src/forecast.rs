@@ -397,7 +397,7 @@ impl Forecaster {
     ///
     /// ```
     /// # use foresail::forecast::{TrustQuestion, TrustState};
-    /// # use foresail::units::{CapacityPerReplica, Objective, Replicas, Share};
+    /// # use foresail::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share};
     /// # use foresail::calendar::TimeZone;
     /// # use foresail::forecast::{ForecastConfig, Forecaster, GlobalModel};
     /// # use foresail::units::{Span, Step, Timestamp};
@@ -413,7 +413,7 @@ impl Forecaster {
     /// # let samples: Vec<(Timestamp, f64)> = (0..10 * 24).map(|h| (hour(h), demand(h))).collect();
     /// let question = TrustQuestion {
     ///     capacity: CapacityPerReplica::new(10.0).unwrap(),
-    ///     most: Replicas::new(100),
+    ///     bounds: ReplicaBounds::new(Replicas::ONE, Replicas::new(100)).unwrap(),
     ///     objective: Objective::Unserved(Share::parse("0.1%").unwrap()),
     ///     lead: Span::from_minutes(5),
     ///     utilization: Share::from_percent(70),

@@ -56,7 +56,7 @@ pub fn headroom<'a>(
 pub fn trust_question(policy: &Policy, capacity: CapacityPerReplica) -> TrustQuestion {
     TrustQuestion {
         capacity,
-        most: policy.bounds.max(),
+        bounds: policy.bounds,
         objective: policy.objective,
         lead: policy.lead,
         utilization: policy.reactive.average_utilization,

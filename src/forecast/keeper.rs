@@ -332,7 +332,7 @@ fn day(now: Timestamp) -> i64 {
 mod tests {
     use super::*;
     use crate::calendar::TimeZone;
-    use crate::units::{CapacityPerReplica, Objective, Share, Step};
+    use crate::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share, Step};
 
     /// 2026-01-01T22:30:00Z.
     const START: i64 = 1_767_306_600;
@@ -362,7 +362,7 @@ mod tests {
     fn question() -> TrustQuestion {
         TrustQuestion {
             capacity: CapacityPerReplica::new(10.0).unwrap(),
-            most: crate::units::Replicas::new(1000),
+            bounds: ReplicaBounds::new(Replicas::ONE, Replicas::new(1000)).unwrap(),
             objective: Objective::Unserved(Share::from_percent(1)),
             lead: Span::from_minutes(3),
             utilization: Share::from_percent(70),

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use super::kernels::short;
 use super::quantiles::Quantiles;
-use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, replicas_ceil};
+use crate::units::{CapacityPerReplica, ReplicaBounds, Share, Span, Timestamp, replicas_ceil};
 
 /// The quantiles that are rehearsed; between them the share is taken to fall geometrically.
 const RUNGS: [f64; N_RUNGS] = [0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 0.997, 0.9995];
@@ -102,23 +102,25 @@ pub(super) struct Came {
     pub(super) censored: bool,
     /// Steps that it stands for.
     pub(super) steps: f64,
+    /// The lead as a multiple of the distance that it was foreseen at: as often what was missing counts.
+    pub(super) late: f64,
 }
 
 impl Rehearsal {
-    /// Rehearses one decision in whole replicas; `stands`: in demand, at each rung. Demand that not even `most` replicas
-    /// serve is no level's to serve.
+    /// Rehearses one decision in whole replicas; `stands`: in demand, at each rung. Demand that the most replicas there can
+    /// be do not serve is no level's to serve.
     pub(super) fn add(
         &mut self,
         stands: &[f64; N_RUNGS],
-        (capacity, most): (CapacityPerReplica, Replicas),
+        (capacity, bounds): (CapacityPerReplica, ReplicaBounds),
         came: Came,
     ) {
-        let Came { demand, censored, steps } = came;
-        let demand = demand.min(most.as_f64() * capacity.get());
+        let Came { demand, censored, steps, late } = came;
+        let demand = demand.min(bounds.max().as_f64() * capacity.get());
         for ((missing, held), stands) in self.missing.iter_mut().zip(&mut self.held).zip(stands) {
-            let replicas = replicas_ceil(stands / capacity.get()).min(most);
+            let replicas = bounds.clamp(replicas_ceil(stands / capacity.get()));
             let served = replicas.as_f64() * capacity.get();
-            *missing += short(steps * (demand - served).max(0.0));
+            *missing += short(steps * late * (demand - served).max(0.0));
             *held += short(steps * served);
         }
         if !censored {
@@ -187,10 +189,16 @@ fn between((low, more): (f64, f64), (high, less): (f64, f64), allowed: f64) -> f
 mod tests {
     use super::*;
     use crate::forecast::quantiles::LEVELS;
+    use crate::units::Replicas;
 
-    /// A unit of demand each, and no more than a thousand.
-    fn one() -> (CapacityPerReplica, Replicas) {
-        (CapacityPerReplica::new(1.0).unwrap(), Replicas::new(1000))
+    /// A unit of demand each, and one to a thousand of them.
+    fn one() -> (CapacityPerReplica, ReplicaBounds) {
+        let bounds = ReplicaBounds::new(Replicas::ONE, Replicas::new(1000)).unwrap();
+        (CapacityPerReplica::new(1.0).unwrap(), bounds)
+    }
+
+    fn came(demand: f64) -> Came {
+        Came { demand, censored: false, steps: 1.0, late: 1.0 }
     }
 
     /// Demand evenly spread over 0 .. 1000.
@@ -201,7 +209,7 @@ mod tests {
     fn rehearsed(censored: impl Fn(u32) -> bool) -> Rehearsal {
         let mut rehearsal = Rehearsal::default();
         for i in 0..1000 {
-            let came = Came { demand: f64::from(i) + 0.5, censored: censored(i), steps: 1.0 };
+            let came = Came { censored: censored(i), ..came(f64::from(i) + 0.5) };
             rehearsal.add(&RUNGS.map(|level| even().at(level).get()), one(), came);
         }
         rehearsal
@@ -264,7 +272,6 @@ mod tests {
     #[test]
     fn what_never_suffices_is_the_rung_of_least_cost_and_no_demand_is_no_answer() {
         let foreseen = RUNGS.map(|level| 100.0 * level);
-        let came = |demand| Came { demand, censored: false, steps: 1.0 };
         let mut bursts = Rehearsal::default();
         bursts.add(&foreseen, one(), came(800.0));
         for _ in 0..50 {
@@ -300,7 +307,30 @@ mod tests {
     #[test]
     fn demand_that_the_most_replicas_cannot_serve_raises_no_level() {
         let mut beyond = Rehearsal::default();
-        beyond.add(&[1000.0; N_RUNGS], one(), Came { demand: 90_000.0, censored: false, steps: 1.0 });
+        beyond.add(&[1000.0; N_RUNGS], one(), came(90_000.0));
         assert_eq!(Rehearsal::level(&[beyond], Share::parse("1%").unwrap(), 99.0), Share::new(0.5));
+    }
+
+    #[test]
+    fn what_the_least_replicas_serve_raises_no_level() {
+        let bounds = ReplicaBounds::new(Replicas::new(20), Replicas::new(1000)).unwrap();
+        let mut within = Rehearsal::default();
+        within.add(&[1.0; N_RUNGS], (CapacityPerReplica::new(1.0).unwrap(), bounds), came(20.0));
+        assert_eq!(Rehearsal::level(&[within], Share::parse("0.1%").unwrap(), 99.0), Share::new(0.5));
+    }
+
+    #[test]
+    fn of_what_is_missing_further_ahead_than_the_lead_that_part_counts() {
+        let level = |late: f64| {
+            let mut rehearsal = Rehearsal::default();
+            for i in 0..1000 {
+                let came = Came { late, ..came(f64::from(i) + 0.5) };
+                rehearsal.add(&RUNGS.map(|level| even().at(level).get()), one(), came);
+            }
+            Rehearsal::level(&[rehearsal], Share::parse("1%").unwrap(), 99.0).unwrap().get()
+        };
+        // (1 - q)^2 = .01, and .04.
+        assert!((level(1.0) - 0.9).abs() < 0.01, "{}", level(1.0));
+        assert!((level(0.25) - 0.8).abs() < 0.01, "{}", level(0.25));
     }
 }

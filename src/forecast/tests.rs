@@ -15,7 +15,7 @@ mod tails;
 mod waves;
 
 use super::*;
-use crate::units::{CapacityPerReplica, Objective, Replicas};
+use crate::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas};
 
 /// 2026-01-01T00:00:00Z, a Thursday.
 const START: i64 = 1_767_225_600;
@@ -44,7 +44,7 @@ fn learned(values: &[f64]) -> Forecaster {
 fn question(lead: Span, unserved: &str) -> TrustQuestion {
     TrustQuestion {
         capacity: CapacityPerReplica::new(100.0).unwrap(),
-        most: Replicas::new(10_000),
+        bounds: ReplicaBounds::new(Replicas::ONE, Replicas::HARD_CAP).unwrap(),
         objective: Objective::Unserved(Share::parse(unserved).unwrap()),
         lead,
         utilization: Share::from_percent(70),

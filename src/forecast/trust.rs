@@ -27,7 +27,7 @@ use super::kernels::{count, float, short};
 use super::rehearsal::{Came, Foreseen, N_RUNGS, Rehearsal, Standing};
 use super::view::Sight;
 use crate::series::{Series, Slot};
-use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, replicas_ceil};
+use crate::units::{CapacityPerReplica, Objective, ReplicaBounds, Share, Span, replicas_ceil};
 use step::Step;
 
 /// Costs are kept for spans of so many seconds: fine enough for a window of a week, few enough to forget.
@@ -70,8 +70,8 @@ const MISSING_WEIGHT_MAX: f64 = 1000.0;
 pub struct TrustQuestion {
     /// Demand that one replica serves.
     pub capacity: CapacityPerReplica,
-    /// Replicas that there can be at most.
-    pub most: Replicas,
+    /// How many replicas there can be.
+    pub bounds: ReplicaBounds,
     /// The objective.
     pub objective: Objective,
     /// From asking for a replica to it serving.
@@ -264,7 +264,7 @@ impl Ledger {
     fn add_step(&mut self, sight: Sight<'_>, target: Slot, ahead: (usize, usize), stride: usize) {
         let Sight { series, clock, .. } = sight;
         let Some(step) = Step::before(sight, target, ahead) else { return };
-        let came = Came { demand: step.actual, censored: step.censored, steps: float(stride) };
+        let came = Came { demand: step.actual, censored: step.censored, steps: float(stride), late: 1.0 };
         self.rehearse(series, target, &step.foreseen, came);
         if step.censored {
             return;
@@ -293,13 +293,13 @@ impl Ledger {
     }
 
     fn add_decision(&mut self, series: &Series, target: Slot, outcome: &Outcome<4>) {
-        let (capacity, most) = (self.question.capacity.get(), self.question.most);
+        let (capacity, bounds) = (self.question.capacity.get(), self.question.bounds);
         let missing_weight = missing_weight(self.question.objective);
         let Outcome { said, actual, steps } = outcome;
         let Some(costs) = self.costs_at(series, target) else { return };
         for (sum, wanted) in costs.sums.iter_mut().zip(said) {
-            let replicas = replicas_ceil(wanted / capacity).min(most).as_f64();
-            let missing = ((actual / capacity).min(most.as_f64()) - replicas).max(0.0);
+            let replicas = bounds.clamp(replicas_ceil(wanted / capacity)).as_f64();
+            let missing = ((actual / capacity).min(bounds.max().as_f64()) - replicas).max(0.0);
             *sum += short(steps * (replicas + missing_weight * missing));
         }
         costs.decisions += 1.0;
@@ -307,10 +307,10 @@ impl Ledger {
 
     /// Rehearses the decision for `target`.
     fn rehearse(&mut self, series: &Series, target: Slot, foreseen: &Foreseen, came: Came) {
-        let TrustQuestion { capacity, most, .. } = self.question;
+        let TrustQuestion { capacity, bounds, .. } = self.question;
         let stands = self.stands(series, target, foreseen);
         let Some(costs) = self.costs_at(series, target) else { return };
-        costs.rehearsal.add(&stands, (capacity, most), came);
+        costs.rehearsal.add(&stands, (capacity, bounds), came);
     }
 
     /// What stands at each rung after the decision for `target`.

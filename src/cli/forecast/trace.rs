@@ -19,7 +19,7 @@ use crate::forecast::{
 };
 use crate::report::outlook::{self, Outlook};
 use crate::series::robust_maximum;
-use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Span, Step};
+use crate::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share, Span, Step};
 
 /// What a forecaster keeps, as for a request (DESIGN 5).
 const HISTORY: Span = Span::from_hours(28 * 24);
@@ -212,7 +212,7 @@ fn question(trace: &Trace) -> TrustQuestion {
     let usual = CapacityPerReplica::new(robust_maximum(&mut present) / REPLICAS);
     TrustQuestion {
         capacity: usual.or(CapacityPerReplica::new(1.0)).expect("one is a capacity"),
-        most: Replicas::new(10_000),
+        bounds: ReplicaBounds::new(Replicas::ONE, Replicas::HARD_CAP).expect("one is no more than the most"),
         objective: Objective::Unserved(Share::new(0.001).expect("a thousandth is a share")),
         lead: Span::from_minutes(2),
         utilization: Share::from_percent(70),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::super::features::Ladder;
-use super::super::kernels::ratio;
+use super::super::kernels::{float, ratio};
 use super::super::lessons::Material;
 use super::super::levels::Position;
 use super::super::model::Model;
@@ -50,8 +50,10 @@ struct Past<'a> {
 /// Distances in blocks.
 #[derive(Clone, Copy)]
 struct Ahead {
-    /// Of a decision.
+    /// Of a decision: the nearest to its lead.
     lead: Position,
+    /// The lead as a multiple of it.
+    late: f64,
     /// From it to the end of the hold.
     hold: Position,
     /// An hour: what it knew.
@@ -65,21 +67,16 @@ struct Block {
     actual: f64,
 }
 
-impl Block {
-    fn came(&self, steps: f64) -> Came {
-        Came { demand: self.actual, censored: false, steps }
-    }
-}
-
 impl Ahead {
     fn new(series: &Series, question: &TrustQuestion, day: Position) -> Self {
         let blocking = series.blocking();
         let blocks = |steps: usize| {
-            let steps = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() - 1);
+            let steps = Position::try_from(steps).unwrap_or(day).saturating_add(blocking.factor() / 2);
             steps.div_euclid(blocking.factor()).clamp(1, day)
         };
         let (lead, hold) = steps(series, question);
-        Self { lead: blocks(lead), hold: blocks(hold), far: blocks(foresight(series, question)) }
+        let late = float(lead) / ratio(blocks(lead) * blocking.factor(), 1);
+        Self { lead: blocks(lead), late, hold: blocks(hold), far: blocks(foresight(series, question)) }
     }
 }
 
@@ -123,6 +120,11 @@ impl<'a> Past<'a> {
         let day = (position - levels.day() + 1..=position).filter_map(|position| levels.reading(position));
         let usual = median(&mut day.collect::<Vec<f64>>()) * self.material.scale;
         Outcome { said: block.foreseen.said(usual), actual: block.actual, steps }
+    }
+
+    /// What came of the decision on a block.
+    fn came(&self, block: &Block) -> Came {
+        Came { demand: block.actual, censored: false, steps: self.length(), late: self.ahead.late }
     }
 
     /// Steps of a block.
@@ -171,7 +173,7 @@ impl Ledger {
         };
         for block in (from + 1..=to - ahead.lead).filter_map(|position| past.block(position, ahead.lead)) {
             let stands = self.stands(sight.series, block.slot, &block.foreseen);
-            self.older.add(&stands, (self.question.capacity, self.question.most), block.came(past.length()));
+            self.older.add(&stands, (self.question.capacity, self.question.bounds), past.came(&block));
         }
     }
 
@@ -186,7 +188,7 @@ impl Ledger {
         let Sight { series, clock, .. } = sight;
         let (levels, blocking) = (&material.levels, series.blocking());
         let ahead = Ahead::new(series, &self.question, levels.day());
-        let Ahead { lead, hold, far } = ahead;
+        let Ahead { lead, hold, far, .. } = ahead;
         let knots = [1, lead, lead + 1, lead + hold, lead + hold + 1, far, far + 1];
         let past = Past::new(sight, material, (from, &knots), ahead)?;
         // Steps are judged where a day of steps before them is known, for the shape of their blocks.
@@ -219,8 +221,9 @@ impl Ledger {
         let lead = past.ahead.lead;
         let Some(block) = past.block(position, lead) else { return };
         let (series, material) = (past.series, past.material);
+        let came = past.came(&block);
         let Block { slot, foreseen, actual } = block;
-        self.rehearse(series, slot, &foreseen, block.came(past.length()));
+        self.rehearse(series, slot, &foreseen, came);
         let Some(stride) = stride else { return };
         let steps = ratio(stride, 1) * past.length();
         let yesterday = material.levels.value(material.levels.days_before(position + lead, 1));

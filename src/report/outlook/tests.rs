@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::forecast::{ExpertShare, Ladder};
-use crate::units::{CapacityPerReplica, Objective, Replicas, Share, Step};
+use crate::units::{CapacityPerReplica, Objective, ReplicaBounds, Replicas, Share, Step};
 
 /// 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
@@ -10,7 +10,7 @@ const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
 fn question() -> TrustQuestion {
     TrustQuestion {
         capacity: CapacityPerReplica::new(10.0).unwrap(),
-        most: Replicas::new(1000),
+        bounds: ReplicaBounds::new(Replicas::ONE, Replicas::new(1000)).unwrap(),
         objective: Objective::Unserved(Share::new(0.001).unwrap()),
         lead: Span::from_minutes(2),
         utilization: Share::from_percent(70),
