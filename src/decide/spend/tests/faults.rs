@@ -5,6 +5,11 @@ use std::panic::catch_unwind;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
+use super::scraped::{made_up_is_enough, minutes};
+use super::unpriced::{
+    i47_a_member_whose_price_was_never_known_counts_as_the_dearest, losing_buys_nothing, lost, spans,
+    unpriced_time_is_paid,
+};
 use super::*;
 use crate::units::fault::{Fault, with};
 
