@@ -8,11 +8,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use foresail::api::PredictiveAutoscaler;
 use foresail::journal::{self, Record};
 use foresail::report::explanation::Explanation;
 use foresail::sandbox::{Listener, Shop, StartUp, World};
 use foresail::telemetry::decisions::DecisionLog;
 use foresail::units::{Span, Step, Timestamp};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::stub::Prometheus;
@@ -126,6 +128,40 @@ async fn a_decision_that_no_log_holds_is_made_again_as_the_operator_made_it() {
         let at = [&["pra/web", "-n", "shop", "--at", "01:30"], server].concat();
         refused(&dir, &at, "--prometheus URL asks one that this machine reaches: metric `requests`: ");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn capacities_that_no_manifest_states_are_those_of_the_cluster() {
+    let dir = scratch("recomputed-capacities");
+    let ends = BEGINS.plus(Span::from_hours(24));
+    let world = World::starting_at(ends, 7).unwrap();
+    world.add_namespace("shop").unwrap();
+    let mut workload = deployment(("shop", "web"), 10);
+    workload["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "60"}});
+    let mut object = autoscaler("Active");
+    object["spec"]["metrics"] = json!([
+        {"name": "cpu", "type": "CPU"},
+        {"name": "requests", "type": "Prometheus", "query": QUERY, "learnedCapacity": {"query": "used", "at": "80%"}},
+    ]);
+    for one in [workload, calendar(), object] {
+        world.server.create(&one).unwrap();
+    }
+    let listener = Listener::start(&world.server).unwrap();
+    listener.write_kubeconfig(&dir.join("kubeconfig")).unwrap();
+    let prometheus = Prometheus::of_history(60, demand);
+    let at = ["pra/web", "-n", "shop", "--at", "2026-11-02T20:00:00Z", "--prometheus", &prometheus.url()];
+    refused(
+        &dir,
+        &at,
+        "metric `requests`: what a replica serves is not known: wait until status.capacity says so",
+    );
+    let learned = json!({"status": {"capacity": [
+        {"metric": "requests", "source": "Learned", "perReplica": "40"}]}});
+    let autoscalers: Api<PredictiveAutoscaler> = Api::namespaced(world.server.client(), "shop");
+    autoscalers.patch_status("web", &PatchParams::default(), &Patch::Merge(&learned)).await.unwrap();
+    let inputs = told(&dir, &at)["inputs"].clone();
+    let capacities = [0, 1].map(|i: usize| inputs[i]["capacityPerReplica"].as_f64());
+    assert_eq!(capacities, [Some(60.0), Some(40.0)]);
 }
 
 #[test]
