@@ -23,22 +23,22 @@ fn a_raise_is_made_one_lead_before_the_step_that_needs_it() {
     assert_eq!(raised_at, Some(2));
 }
 
+/// A decision at 5 replicas that may add 2 in each `period`, where demand is 500 for `steps` and 1500 from then on.
+fn slowly_up(period: Span, steps: usize) -> Decision {
+    let mut policy = policy();
+    policy.behavior.up.policies = vec![RatePolicy { amount: RateAmount::Pods(2), period }];
+    let mut path = vec![500.0; steps];
+    path.resize(60, 1500.0);
+    decide_once(&policy, 5, &[seen(value(500.0, 0), Some(&sure(-60, &path)))])
+}
+
 #[test]
 fn the_backward_pass_starts_early_where_the_rates_are_slow() {
-    let mut policy = policy();
-    policy.behavior.up.policies =
-        vec![RatePolicy { amount: RateAmount::Pods(2), period: Span::from_seconds(60) }];
-    let mut path = vec![500.0; 10];
-    path.resize(60, 1500.0);
-    let outlook = sure(-60, &path);
-    let decision = decide_once(&policy, 5, &[seen(value(500.0, 0), Some(&outlook))]);
+    let decision = slowly_up(Span::from_seconds(60), 10);
     // 15 are needed in step 11; from step 4 (lead) there are 7 steps of 2 to climb: 15 - 14 = 1, so 5 suffice.
     assert_eq!(decision.predicted, Some(replicas(5)));
     assert_eq!(decision.desired, replicas(6), "present demand at 95 %");
-    let mut path = vec![500.0; 6];
-    path.resize(60, 1500.0);
-    let outlook = sure(-60, &path);
-    let decision = decide_once(&policy, 5, &[seen(value(500.0, 0), Some(&outlook))]);
+    let decision = slowly_up(Span::from_seconds(60), 6);
     // Needed in step 7, three steps after lead: 15 - 6 = 9 must be asked for now; the rate allows 7.
     assert_eq!(decision.predicted, Some(replicas(9)));
     assert_eq!(decision.desired, replicas(7));
@@ -46,13 +46,7 @@ fn the_backward_pass_starts_early_where_the_rates_are_slow() {
 
 #[test]
 fn the_backward_pass_knows_periods_longer_than_a_step() {
-    let mut policy = policy();
-    policy.behavior.up.policies =
-        vec![RatePolicy { amount: RateAmount::Pods(2), period: Span::from_minutes(3) }];
-    let mut path = vec![500.0; 9];
-    path.resize(60, 1500.0);
-    let outlook = sure(-60, &path);
-    let decision = decide_once(&policy, 5, &[seen(value(500.0, 0), Some(&outlook))]);
+    let decision = slowly_up(Span::from_minutes(3), 9);
     // 15 are needed in step 9; from step 3 (lead) 2 may be added, and 2 three steps later: 15 - 4 = 11.
     assert_eq!(decision.predicted, Some(replicas(11)));
 }
