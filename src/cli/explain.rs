@@ -31,7 +31,7 @@ const DAY: Span = Span::from_hours(28);
 /// Arguments of `foresail explain`.
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The autoscaler, as pra/NAME; may be left out when the log or the files hold only one.
+    /// The autoscaler, as pra/NAME; may be left out when the log holds only one, and is with -f.
     #[arg(required_unless_present_any = ["log", "files"], value_name = "pra/NAME", value_parser = named)]
     autoscaler: Option<String>,
 
@@ -59,7 +59,7 @@ pub struct ExplainArgs {
 
     /// Manifests instead of the cluster: one PredictiveAutoscaler, each DemandCalendar and the SpendBudget that it names;
     /// with --prometheus or --history.
-    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "autoscaler"])]
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "autoscaler", "namespace"])]
     files: Vec<PathBuf>,
 
     /// The history of a metric: a CSV file `timestamp,value` in RFC 3339.

@@ -156,14 +156,12 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     let mut autoscaler = autoscaler::read(&files, &set)?;
     autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?.as_ref())?;
     let book = price_book.as_deref().map(super::price_book::read).transpose()?;
-    let others = std::mem::take(&mut autoscaler.others);
     let priced = price::settle(
         &mut autoscaler,
         &price::Given {
             price,
             book: book.as_ref(),
             requests: pod_requests.as_ref(),
-            others: &others,
             server: prometheus.as_deref().map(|url| (url, to.unwrap_or_else(|| SystemClock.now()))),
         },
     )?;
@@ -180,8 +178,7 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     notes.extend(autoscaler.assumed_lead());
     notes.extend(autoscaler.budget_note());
     notes.extend(priced);
-    let mut scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
-    scenario.budget.clone_from(&autoscaler.budget);
+    let scenario = autoscaler.scenario(history)?;
     let outcome = simulate(&scenario);
     let verdicts: Vec<Verdict> = gate.iter().map(|gate| gate.judge(&outcome)).collect::<Result<_, _>>()?;
     let report = Report { scenario: &scenario, outcome: &outcome, verdicts: &verdicts, notes: &notes };

@@ -138,11 +138,7 @@ pub fn question(
         }
         _ => promql,
     };
-    let request = match preset {
-        Some(MetricType::Cpu) => Some("cpu"),
-        Some(MetricType::Memory) => Some("memory"),
-        Some(MetricType::Prometheus) | None => None,
-    };
+    let request = preset.and_then(MetricType::resource);
     Ok(Query { source: name, promql, request, refused })
 }
 

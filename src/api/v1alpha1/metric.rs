@@ -81,6 +81,17 @@ pub enum MetricType {
     Memory,
 }
 
+impl MetricType {
+    /// The resource whose requests are the capacity of a preset; `None` for `Prometheus`, which states it or learns it.
+    pub const fn resource(self) -> Option<&'static str> {
+        match self {
+            Self::Prometheus => None,
+            Self::Cpu => Some("cpu"),
+            Self::Memory => Some("memory"),
+        }
+    }
+}
+
 /// Whether a metric is forecast.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prediction {

@@ -7,7 +7,7 @@ use kube::api::Api;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::{self, FieldError, MetricQuery, MetricSource, MetricType, PredictiveAutoscaler, UseQuery};
+use crate::api::{self, FieldError, MetricQuery, MetricSource, PredictiveAutoscaler, UseQuery};
 use crate::cli::cluster::{Cluster, on_cluster};
 use crate::cli::plan::prometheus::settings;
 use crate::decide::Reading;
@@ -135,11 +135,8 @@ impl Look<'_> {
                 let metric = object.spec.metrics.get(i);
                 let stated = metric.and_then(|metric| metric.capacity_per_replica.as_ref());
                 let stated = stated.and_then(|stated| crate::units::parse_quantity(&stated.0).ok());
-                let requested = metric.and_then(|metric| match metric.kind {
-                    MetricType::Prometheus => None,
-                    MetricType::Cpu => report::pod_requests(&workload, "cpu"),
-                    MetricType::Memory => report::pod_requests(&workload, "memory"),
-                });
+                let resource = metric.and_then(|metric| metric.kind.resource());
+                let requested = resource.and_then(|resource| report::pod_requests(&workload, resource));
                 let per_replica = (ready > 0).then(|| demand / f64::from(ready));
                 let at = used.as_ref().map(|used| used.at.get());
                 let part = |used: &f64| Some(per_replica? * at? / used);

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use super::moment::{Moment, last_such};
 use crate::calendar::{TimeZone, rfc3339};
 use crate::cli::plan::autoscaler::Autoscaler;
-use crate::cli::plan::{INTERVAL, Source, Window, each_day, known, price};
+use crate::cli::plan::{Source, Window, each_day, known, price};
 use crate::cli::samples::{distances, usual};
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::journal::{Owner, Record};
@@ -52,8 +52,7 @@ pub(super) fn explain(
     let mut notes = notes(&autoscaler);
     notes.extend(settle_money(&mut autoscaler, source, at));
     let history = seen_by(history, &autoscaler, at)?;
-    let mut scenario = Scenario::new(&autoscaler.key, &autoscaler.policy, None, INTERVAL, history)?;
-    scenario.budget.clone_from(&autoscaler.budget);
+    let scenario = autoscaler.scenario(history)?;
     let Some(record) = decided(&autoscaler, &scenario, at) else {
         bail!("nothing is decided before the first sample has passed: choose a later instant");
     };
@@ -109,8 +108,7 @@ fn settle_money(autoscaler: &mut Autoscaler, source: Source<'_>, at: Timestamp) 
         Source::Prometheus(url) => Some((url, at)),
         Source::Files { .. } => None,
     };
-    let others = std::mem::take(&mut autoscaler.others);
-    let given = price::Given { price: None, book: None, requests: None, others: &others, server };
+    let given = price::Given { price: None, book: None, requests: None, server };
     let settled = price::settle(autoscaler, &given).context("without a price money limits nothing here");
     settled.unwrap_or_else(|error| {
         autoscaler.policy.spend = None;

@@ -4,14 +4,14 @@ use anyhow::{Context as _, bail};
 use kube::api::Api;
 use serde_json::Value;
 
-use crate::api::{DemandCalendar, MetricSource, MetricType, PredictiveAutoscaler, SpendBudget};
+use crate::api::{CapacityStatus, DemandCalendar, MetricSource, PredictiveAutoscaler, SpendBudget};
 use crate::cli::cluster::{Cluster, on_cluster};
 use crate::cli::plan::autoscaler::{self, Autoscaler};
 use crate::edge::client::{READ_DEADLINE, within};
 use crate::operator::actuate::{ScaleTarget, Targets};
 use crate::operator::{report, sources};
 use crate::policy::CapacityRule;
-use crate::units::{CapacityPerReplica, Span};
+use crate::units::{CapacityPerReplica, Span, parse_quantity};
 
 /// The autoscaler `name`, and the server that has its history: `url`, else that of its `MetricSource`.
 ///
@@ -58,22 +58,23 @@ async fn budget(cluster: &Cluster, object: &PredictiveAutoscaler) -> Vec<SpendBu
 
 /// Capacities that no manifest states: what is learned, as the status has it, and what the pods request.
 async fn capacities(cluster: &Cluster, autoscaler: &mut Autoscaler) -> anyhow::Result<()> {
-    let kinds = autoscaler.object.spec.metrics.iter().map(|metric| metric.kind);
-    let kinds: Vec<MetricType> = kinds.collect();
-    for (rule, kind) in autoscaler.policy.metrics.iter_mut().zip(kinds) {
+    let Autoscaler { object, policy, namespace, .. } = autoscaler;
+    let workload = if policy.metrics.iter().any(|rule| rule.capacity == CapacityRule::PodRequests) {
+        let target = ScaleTarget::named(&object.spec.scale_target_ref, namespace);
+        Targets::new(cluster.client()).object(&target).await?.data
+    } else {
+        Value::Null
+    };
+    let learned: &[CapacityStatus] = object.status.as_ref().map_or(&[], |status| &status.capacity);
+    for (rule, metric) in policy.metrics.iter_mut().zip(&object.spec.metrics) {
         let capacity = match rule.capacity {
             CapacityRule::Stated(_) => continue,
             CapacityRule::Learned => {
-                let status = autoscaler.object.status.as_ref();
-                let of_metric =
-                    status.and_then(|status| status.capacity.iter().find(|one| one.metric == rule.name));
-                let said = of_metric.and_then(|one| one.per_replica.as_deref());
-                said.and_then(|said| crate::units::parse_quantity(said).ok())
+                let said = learned.iter().find(|one| one.metric == rule.name);
+                said.and_then(|one| parse_quantity(one.per_replica.as_deref()?).ok())
             }
             CapacityRule::PodRequests => {
-                let workload = workload(cluster, &autoscaler.object, &autoscaler.namespace).await?;
-                let resource = if kind == MetricType::Memory { "memory" } else { "cpu" };
-                report::pod_requests(&workload, resource)
+                metric.kind.resource().and_then(|resource| report::pod_requests(&workload, resource))
             }
         };
         let Some(capacity) = capacity.and_then(CapacityPerReplica::new) else {
@@ -85,15 +86,6 @@ async fn capacities(cluster: &Cluster, autoscaler: &mut Autoscaler) -> anyhow::R
         rule.capacity = CapacityRule::Stated(capacity);
     }
     Ok(())
-}
-
-async fn workload(
-    cluster: &Cluster,
-    object: &PredictiveAutoscaler,
-    namespace: &str,
-) -> anyhow::Result<Value> {
-    let target = ScaleTarget::named(&object.spec.scale_target_ref, namespace);
-    Ok(Targets::new(cluster.client()).object(&target).await?.data)
 }
 
 /// Puts the queries as their sources have them sent; the server that they go to.

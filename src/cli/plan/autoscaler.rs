@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use crate::api::{self, DemandCalendar, FieldError, MetricQuery, PredictiveAutoscaler, SpendBudget};
 use crate::calendar::{Calendar, Window};
 use crate::cli::manifest;
+use crate::cli::plan::INTERVAL;
 use crate::measure::Lead;
+use crate::plan::{History, Scenario, ScenarioError};
 use crate::policy::{BudgetRule, Policy};
 use crate::units::{Demand, Span, Timestamp};
 
@@ -34,13 +36,22 @@ pub(in crate::cli) struct Autoscaler {
 
 impl Autoscaler {
     /// Announces the events of one more calendar.
-    pub(in crate::cli) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
+    pub(super) fn announce(&mut self, calendar: Option<&DemandCalendar>) -> anyhow::Result<()> {
         self.calendars.extend(calendar.map(events_of).transpose()?);
         Ok(())
     }
 
+    /// It on a history, ticking as the operator does by default.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] says why it cannot be replayed.
+    pub(in crate::cli) fn scenario(&self, history: History) -> Result<Scenario, ScenarioError> {
+        let scenario = Scenario::new(&self.key, &self.policy, None, INTERVAL, history)?;
+        Ok(Scenario { budget: self.budget.clone(), ..scenario })
+    }
+
     /// What is said of the lead when none is stated: a history of demand does not tell it.
-    pub(in crate::cli) fn assumed_lead(&self) -> Option<String> {
+    pub(super) fn assumed_lead(&self) -> Option<String> {
         self.object.spec.forecast.lead_time.is_none().then(|| {
             format!(
                 "no forecast.leadTime is stated: a lead of {} is planned with, as the operator takes it until it has measured {} starts; --lead plans with the one in status.leadTime",
@@ -65,7 +76,7 @@ impl Autoscaler {
     }
 
     /// The windows that touch the history `demand` or the time `ahead` of it, by start.
-    pub(in crate::cli) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>], ahead: Span) -> Vec<Window> {
+    pub(super) fn windows(&self, demand: &[Vec<(Timestamp, Demand)>], ahead: Span) -> Vec<Window> {
         let all = || demand.iter().flatten().map(|(at, _)| *at);
         let (Some(first), Some(last)) = (all().min(), all().max()) else { return Vec::new() };
         // What begins after the history may have to be readied within it.
@@ -110,7 +121,7 @@ impl Setting {
     }
 
     /// `value` at `path`, from `spec`; `None` when that is no path.
-    pub(in crate::cli) fn new(path: &str, value: &str) -> Option<Self> {
+    pub(super) fn new(path: &str, value: &str) -> Option<Self> {
         let mut segments = vec![Segment::Field("spec".to_owned())];
         for part in path.split('.') {
             let (name, rest) = part.split_once('[').unwrap_or((part, ""));
@@ -305,7 +316,7 @@ fn text_of(file: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// A metric without a file, or a file without a metric.
-pub(in crate::cli) fn histories<'a>(
+pub(super) fn histories<'a>(
     policy: &Policy,
     given: &'a [(String, PathBuf)],
 ) -> Result<Vec<&'a Path>, String> {

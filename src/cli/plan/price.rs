@@ -34,7 +34,7 @@ impl PodRequests {
 }
 
 /// Parses the price of a replica for an hour.
-pub(in crate::cli) fn parse(text: &str) -> Result<PricePerReplicaHour, String> {
+pub(super) fn parse(text: &str) -> Result<PricePerReplicaHour, String> {
     PricePerReplicaHour::parse(text).map_err(|error| error.to_string())
 }
 
@@ -46,8 +46,6 @@ pub(in crate::cli) struct Given<'a> {
     pub(in crate::cli) book: Option<&'a PriceBook>,
     /// `--pod-requests`.
     pub(in crate::cli) requests: Option<&'a PodRequests>,
-    /// The manifests that are none of ours: the target may be among them.
-    pub(in crate::cli) others: &'a [Value],
     /// `--prometheus`, and the instant at which the price is asked for.
     pub(in crate::cli) server: Option<(&'a str, Timestamp)>,
 }
@@ -91,7 +89,7 @@ fn by_book(
     api::in_currency(book, currency).map_err(|error| anyhow::anyhow!("{error}"))?;
     let named = &autoscaler.object.spec.scale_target_ref;
     let target = (named.kind.as_str(), named.name.as_str(), autoscaler.namespace.as_str());
-    let Some(pod) = pod_of(target, given.others, given.requests) else {
+    let Some(pod) = pod_of(target, &autoscaler.others, given.requests) else {
         bail!(
             "spec.spend.priceBook: what the pods request is not known: add -f FILE that has {} `{}`, or --pod-requests cpu=500m,memory=1Gi",
             named.kind,
