@@ -28,6 +28,13 @@ const RUN_MAX: u32 = 3;
 /// The widest: from there on the level itself has to be learned.
 const WIDEST: f64 = 8.0;
 
+/// Blocks for which a change of level may be unseen: the hour by which it is told.
+const UNSEEN: Slot = 12;
+
+/// A forecast knows of another level when it is so far from the one before it, in logarithms: a little less than the
+/// least change.
+const ANOTHER: f64 = 0.2;
+
 /// Most blocks of the newest day that a fit scores.
 const WARM_MAX: Slot = 288;
 
@@ -69,14 +76,33 @@ pub(super) struct Calibration {
 struct Band {
     /// Steps ahead.
     ahead: usize,
-    /// Logarithm of the width of the .99 quantile and above; not negative.
-    width: f64,
+    widths: Widths,
     /// Misses in a row.
     run: u32,
+    /// The slot of the last miss.
+    missed: Slot,
+    /// What the widths were when nothing had been missed for [`UNSEEN`] blocks.
+    calm: Kept,
+    /// How many times the level that was fitted the last forecast took the present one to be, in logarithms.
+    level: f64,
+}
+
+/// How much wider at one distance, in logarithms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Widths {
+    /// Of the .99 quantile and above; not negative.
+    high: f64,
     parts: [Part; PARTS],
 }
 
-/// One part of the local day at one distance, in logarithms of width.
+/// [`Widths`] in half of the memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Kept {
+    high: f32,
+    parts: [[f32; 2]; PARTS],
+}
+
+/// One part of the local day at one distance, in logarithms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Part {
     /// Of all quantiles above the median.
@@ -136,10 +162,7 @@ impl Calibration {
     pub(super) fn new((factor, horizon): (i64, usize), parts: Option<Parts>) -> Self {
         let by_part = parts.is_some();
         let [near, far] = parts.unwrap_or_default();
-        let band = |ahead, parts: [[f32; 2]; PARTS]| {
-            let parts = parts.map(|[upper, high]| Part { upper: f64::from(upper), high: f64::from(high) });
-            Band { ahead, width: 0.0, run: 0, parts }
-        };
+        let band = |ahead, parts| Band::new(ahead, Kept { high: 0.0, parts }.widths());
         let factor = usize::try_from(factor).unwrap_or(1).max(1);
         Self { factor, by_part, bands: [band(factor.min(horizon.max(1)), near), band(horizon.max(1), far)] }
     }
@@ -165,19 +188,21 @@ impl Calibration {
         let sample = sight.series.sample(slot);
         let Some(came) = sample.reading() else { return };
         let part = self.by_part.then(|| sight.part(slot));
+        let unseen = UNSEEN * sight.series.blocking().factor();
         for band in &mut self.bands {
             let Ok(ahead) = Slot::try_from(band.ahead) else { continue };
-            let view = View::new(sight, slot - ahead);
-            let Some(said) = view.and_then(|view| view.steps(band.ahead, band.ahead).pop()) else { continue };
-            band.score(part, &said, (came, matches!(sample, Sample::Value(_))));
+            let Some(view) = View::new(sight, slot - ahead) else { continue };
+            let Some(said) = view.steps(band.ahead, band.ahead).pop() else { continue };
+            band.follow(view.level(), slot, unseen);
+            band.score(part, &said, (came, matches!(sample, Sample::Value(_))), slot);
         }
     }
 
     /// For each distance the day's width and those of its parts, for a checkpoint.
     pub(super) fn numbers(&self) -> [Vec<f64>; 2] {
         self.bands.each_ref().map(|band| {
-            let parts = band.parts.iter().flat_map(|part| [part.upper, part.high]);
-            std::iter::once(band.width).chain(parts).collect()
+            let Widths { high, parts } = band.widths;
+            std::iter::once(high).chain(parts.iter().flat_map(|part| [part.upper, part.high])).collect()
         })
     }
 
@@ -190,11 +215,12 @@ impl Calibration {
             if numbers.iter().any(|number| !number.is_finite()) || parts.len() != PARTS {
                 return None;
             }
-            band.width = width.clamp(0.0, WIDEST.ln());
-            for (slot, &[upper, high]) in band.parts.iter_mut().zip(parts) {
+            let mut widths = Widths { high: width.clamp(0.0, WIDEST.ln()), ..band.widths };
+            for (slot, &[upper, high]) in widths.parts.iter_mut().zip(parts) {
                 let most = PART_MOST.ln();
-                *slot = Part { upper: upper.clamp(-most, most), high: high.clamp(-band.width, most) };
+                *slot = Part { upper: upper.clamp(-most, most), high: high.clamp(-widths.high, most) };
             }
+            *band = Band::new(band.ahead, widths);
         }
         Some(calibration)
     }
@@ -213,33 +239,63 @@ impl Calibration {
     }
 }
 
+impl Widths {
+    fn kept(&self) -> Kept {
+        Kept { high: short(self.high), parts: self.parts.map(|part| [part.upper, part.high].map(short)) }
+    }
+}
+
+impl Kept {
+    fn widths(&self) -> Widths {
+        let part = |[upper, high]: [f32; 2]| Part { upper: f64::from(upper), high: f64::from(high) };
+        Widths { high: f64::from(self.high), parts: self.parts.map(part) }
+    }
+}
+
 impl Band {
-    /// The widths in a part of the day.
-    fn widths(&self, part: Option<usize>) -> Part {
-        let own = part.and_then(|part| self.parts.get(part)).copied().unwrap_or_default();
-        Part { upper: own.upper, high: (self.width + own.high).max(0.0) }
+    fn new(ahead: usize, widths: Widths) -> Self {
+        Self { ahead, widths, run: 0, missed: Slot::MIN, calm: widths.kept(), level: 0.0 }
     }
 
-    /// Takes in what came after `said`, a lower bound if it is not `exact`.
-    fn score(&mut self, part: Option<usize>, said: &Quantiles, (came, exact): (f64, bool)) {
+    /// The widths in a part of the day.
+    fn widths(&self, part: Option<usize>) -> Part {
+        let Widths { high, parts } = &self.widths;
+        let own = part.and_then(|part| parts.get(part)).copied().unwrap_or_default();
+        Part { upper: own.upper, high: (high + own.high).max(0.0) }
+    }
+
+    /// The forecast of what came in `slot` took the level to be the fitted one times the logarithm `level`.
+    fn follow(&mut self, level: f64, slot: Slot, unseen: Slot) {
+        if level.abs() > self.level.abs() + ANOTHER {
+            self.widths = self.calm.widths();
+            self.run = 0;
+        } else if slot.saturating_sub(self.missed) > unseen {
+            self.calm = self.widths.kept();
+        }
+        self.level = level;
+    }
+
+    /// Takes in what came in `slot` after `said`, a lower bound if it is not `exact`.
+    fn score(&mut self, part: Option<usize>, said: &Quantiles, (came, exact): (f64, bool), slot: Slot) {
         // A little more than nothing, so that rounding in a steady series is no miss.
         let exceeds =
             |width: Part, level: f64| came > widen(said, width, f64::INFINITY).at(level).get() * (1.0 + 1e-6);
         let own = self.widths(part);
         let (is_above, is_miss) = (exceeds(own, COMPARED), exceeds(own, WATCHED));
-        let is_miss_of_day = exceeds(Part { high: self.width, ..own }, WATCHED);
-        if is_miss_of_day {
+        let Widths { high, parts } = &mut self.widths;
+        if exceeds(Part { high: *high, ..own }, WATCHED) {
+            self.missed = slot;
             self.run = (self.run + 1).min(RUN_MAX);
-            self.width = (self.width + f64::from(self.run) * RATE * (1.0 - MISSES)).min(WIDEST.ln());
+            *high = (*high + f64::from(self.run) * RATE * (1.0 - MISSES)).min(WIDEST.ln());
         } else if exact {
             self.run = 0;
-            self.width = (self.width - RATE * MISSES).max(0.0);
+            *high = (*high - RATE * MISSES).max(0.0);
         }
-        if let Some(part) = part.and_then(|part| self.parts.get_mut(part)).filter(|_| exact || is_miss) {
+        if let Some(part) = part.and_then(|part| parts.get_mut(part)).filter(|_| exact || is_miss) {
             let step = |is_above: bool, level: f64| if is_above { level } else { level - 1.0 };
             part.upper =
                 (part.upper + PART_RATE * step(is_above, COMPARED)).clamp(-PART_MOST.ln(), PART_MOST.ln());
-            part.high = (part.high + RATE * step(is_miss, WATCHED)).clamp(-self.width, PART_MOST.ln());
+            part.high = (part.high + RATE * step(is_miss, WATCHED)).clamp(-*high, PART_MOST.ln());
         }
     }
 }

@@ -127,6 +127,11 @@ impl<'a> View<'a> {
         self.bound
     }
 
+    /// How many times the level that was fitted it takes the present one to be, in logarithms.
+    pub(super) fn level(&self) -> f64 {
+        (self.scale / self.sight.model.scale).ln()
+    }
+
     /// The part of the local day that the step `ahead` of the origin's slot begins in.
     pub(super) fn part(&self, ahead: usize) -> usize {
         self.sight.part(self.slot + Slot::try_from(ahead).unwrap_or(0))

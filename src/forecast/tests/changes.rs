@@ -101,6 +101,26 @@ fn an_hour_after_a_change_the_forecast_has_the_new_level() {
 }
 
 #[test]
+fn what_was_missed_before_a_change_was_seen_widens_no_forecast_after_it() {
+    let change = 14 * PER_DAY + 120;
+    let width = |factor: f64| {
+        let forecaster =
+            followed(30, |n, dice| local(day_of(n), dice) * if n >= change { factor } else { 1.0 });
+        let reach = |q: &Quantiles| q.at(0.99).get() / q.at(0.5).get() - 1.0;
+        let steps = forecaster.forecast().unwrap().steps;
+        [reach(&steps[0]), reach(&steps[11])]
+    };
+    let [near, far] = width(1.0);
+    for factor in [3.0, 10.0] {
+        let changed = width(factor);
+        assert!(
+            changed[0] < 1.5 * near && changed[1] < 1.5 * far,
+            "{changed:?} for {near} and {far} at x{factor}"
+        );
+    }
+}
+
+#[test]
 fn a_burst_of_a_kind_that_was_seen_to_end_is_no_new_level() {
     // An hour and a half of five times as much, on each third day at another hour; and one that has just lasted an hour.
     let burst = |n: usize| {
