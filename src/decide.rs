@@ -49,7 +49,7 @@ pub struct Situation<'a> {
     /// What somebody ordered for a while, outside the spec.
     pub break_glass: BreakGlass,
     /// What the cluster allows.
-    pub growth: Growth,
+    pub growth: &'a Growth,
     /// What the budget allows, where the policy names one.
     pub budget: Option<&'a Allowance>,
 }
@@ -191,8 +191,8 @@ pub fn decide(
     let boost = break_glass.boost_at(now);
     let (floored, asked_for, fact) =
         floors::apply(policy, combined, &pairs, (&wish, cap), ((track.human, boost), now));
-    let (possible, blocked) = growth::apply(asked, floored, &growth);
-    let fact = blocked.map_or(fact, |most| floors::Fact::Blocked(most, floored));
+    let (possible, blocked) = growth::apply(asked, floored, growth);
+    let fact = blocked.clone().map_or(fact, |most| floors::Fact::Blocked(most, floored));
     let (floored, asked_for) = (possible, asked_for.min(possible));
     trail.note(Stage::Floors, floored, Fact::Floors(fact));
 

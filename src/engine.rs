@@ -76,7 +76,8 @@ pub fn tick(policy: &Policy, observation: &Observation<'_>, memory: &Memory) -> 
     if policy.mode == Mode::DryRun {
         return shadow_tick(&policy, observation, memory);
     }
-    let Observation { now, asked, ready, events, metrics, break_glass, growth, budget, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, ref growth, budget, .. } =
+        *observation;
     // What the shadow came to is what the mode was earned by; it stays to be looked at.
     memory.account = memory.shadow.take().map(|shadow| shadow.account).or(memory.account);
     let mut track = memory.track.take().unwrap_or_else(|| Track::begin(now, asked));
@@ -188,7 +189,8 @@ fn note_mode(decision: &mut Decision, fact: ModeFact) {
 
 /// A tick on the shadow: its own asked and ready, so that decisions are those of Foresail and not of what acts.
 fn shadow_tick(policy: &Policy, observation: &Observation<'_>, mut memory: Memory) -> Tick {
-    let Observation { now, asked, ready, events, metrics, break_glass, growth, budget, .. } = *observation;
+    let Observation { now, asked, ready, events, metrics, break_glass, ref growth, budget, .. } =
+        *observation;
     memory.track = None;
     memory.intent = None;
     memory.pause_entered = None;

@@ -141,8 +141,8 @@ impl fmt::Display for Fact {
             }
             Self::Boost(n, left) => write!(f, "boosted to at least {n} for another {}s", left.seconds()),
             Self::Min(n) => write!(f, "minReplicas is {n}"),
-            Self::Blocked(Most { replicas, why }, wanted) => {
-                write!(f, "{wanted} are wanted and there can be {replicas}: {why}")
+            Self::Blocked(most, wanted) => {
+                write!(f, "{wanted} are wanted and there can be {}: {most}", most.replicas)
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::Replicas;
 
 /// What the cluster allows of a change, as it was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Growth {
     /// Whether the pods are being replaced by those of another template.
@@ -21,12 +21,22 @@ pub struct Growth {
 }
 
 /// The most replicas there can be, and why not more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Most {
     /// So many.
     pub replicas: Replicas,
     /// Because of this.
     pub why: Obstacle,
+    /// What it is called, with numbers and what to do; empty where that was not logged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub told: String,
+}
+
+impl fmt::Display for Most {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replicas: _, why, told } = self;
+        if told.is_empty() { why.fmt(f) } else { f.write_str(told) }
+    }
 }
 
 /// What stands in the way of growth.
@@ -67,8 +77,8 @@ impl fmt::Display for Obstacle {
 
 /// The proposal as far as there can be so many replicas, and what is in the way.
 pub fn apply(asked: Replicas, proposal: Replicas, growth: &Growth) -> (Replicas, Option<Most>) {
-    match growth.most {
-        Some(most) if proposal > most.replicas.max(asked) => (most.replicas.max(asked), Some(most)),
+    match &growth.most {
+        Some(most) if proposal > most.replicas.max(asked) => (most.replicas.max(asked), Some(most.clone())),
         _ => (proposal, None),
     }
 }
@@ -83,10 +93,11 @@ mod tests {
 
     #[test]
     fn growth_stops_at_what_there_can_be_and_nothing_is_lowered() {
-        let growth = Growth { rollout: false, most: Some(Most { replicas: n(8), why: Obstacle::Quota }) };
+        let most = Most { replicas: n(8), why: Obstacle::Quota, told: String::new() };
+        let growth = Growth { rollout: false, most: Some(most) };
         assert_eq!(apply(n(5), n(7), &growth), (n(7), None));
-        assert_eq!(apply(n(5), n(20), &growth), (n(8), growth.most));
-        assert_eq!(apply(n(12), n(20), &growth), (n(12), growth.most));
+        assert_eq!(apply(n(5), n(20), &growth), (n(8), growth.most.clone()));
+        assert_eq!(apply(n(12), n(20), &growth), (n(12), growth.most.clone()));
         assert_eq!(apply(n(12), n(10), &growth), (n(10), None));
         assert_eq!(apply(n(5), n(20), &Growth::default()), (n(20), None));
     }

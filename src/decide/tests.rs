@@ -98,8 +98,9 @@ pub(crate) fn situation<'a>(
     asked: Replicas,
     metrics: &'a [MetricObservation<'a>],
 ) -> Situation<'a> {
-    let (break_glass, growth) = (BreakGlass::NONE, Growth::default());
-    Situation { now, asked, ready: asked, events: &[], break_glass, growth, budget: None, metrics }
+    static ROOM: Growth = Growth { rollout: false, most: None };
+    let break_glass = BreakGlass::NONE;
+    Situation { now, asked, ready: asked, events: &[], break_glass, growth: &ROOM, budget: None, metrics }
 }
 
 fn reactive_answer(policy: &Policy, asked: u32, x: f64) -> u32 {

@@ -4,7 +4,7 @@
 //! as it was; each demand is one at which [`tick`] was asked and gave the other answer.
 
 use super::{Memory, Observation, Tick, tick};
-use crate::decide::{BreakGlass, Growth, MetricObservation, Reading, Stage, Track};
+use crate::decide::{BreakGlass, MetricObservation, Reading, Stage, Track};
 use crate::policy::{
     Actuation, PerDirection, Policy, RateAmount, RatePolicy, ScalingRules, SelectPolicy, SpendRule,
 };
@@ -172,7 +172,7 @@ fn without(relaxed: Relaxed, policy: &Policy, observation: &Observation<'_>, mem
             }
         }
         Relaxed::Events => observation.events = &[],
-        Relaxed::Blocked => observation.growth = Growth { most: None, ..observation.growth },
+        Relaxed::Blocked => observation.growth.most = None,
         Relaxed::Rollout => observation.growth.rollout = false,
         Relaxed::Boost => observation.break_glass.boost = None,
         Relaxed::Freeze => {

@@ -64,20 +64,20 @@ fn a_write_counts_only_when_it_landed() {
 fn growth_stops_where_the_cluster_has_no_room_and_is_asked_for_once_it_has() {
     let mut policy = policy();
     policy.behavior.down.window = Span::ZERO;
-    let most = Some(Most { replicas: replicas(12), why: Obstacle::Quota });
-    let blocked = Growth { rollout: false, most };
+    let most = || Some(Most { replicas: replicas(12), why: Obstacle::Quota, told: "no room".to_owned() });
+    let blocked = || Growth { rollout: false, most: most() };
     let wanted = |asked: u32, growth: Growth, policy: &Policy| {
         let metrics = [seen(value(1400.0, 0), None)];
         let observation = Observation { growth, ..observe(0, asked, &metrics) };
         let decision = tick(policy, &observation, &Memory::default()).decision;
         (decision.desired.get(), decision.blocked)
     };
-    assert_eq!(wanted(10, blocked, &policy), (12, most));
-    assert_eq!(wanted(15, blocked, &policy), (15, most), "what was asked for stays asked for");
+    assert_eq!(wanted(10, blocked(), &policy), (12, most()));
+    assert_eq!(wanted(15, blocked(), &policy), (15, most()), "what was asked for stays asked for");
     assert_eq!(wanted(10, Growth::default(), &policy), (20, None));
-    assert_eq!(wanted(30, blocked, &policy), (20, None), "a decrease is none of it");
+    assert_eq!(wanted(30, blocked(), &policy), (20, None), "a decrease is none of it");
     policy.bounds = ReplicaBounds::new(replicas(14), replicas(100)).unwrap();
-    assert_eq!(wanted(10, blocked, &policy), (14, most), "minReplicas stands");
+    assert_eq!(wanted(10, blocked(), &policy), (14, most()), "minReplicas stands");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_rollout_holds_decreases_and_no_raise() {
     // The HPA's own up-rate doubles 10 at most.
     for (x, asked, desired) in [(700.0, 30, 30), (2100.0, 10, 20)] {
         let metrics = [seen(value(x, 0), None)];
-        let observation = Observation { growth, ..observe(0, asked, &metrics) };
+        let observation = Observation { growth: growth.clone(), ..observe(0, asked, &metrics) };
         assert_eq!(tick(&policy, &observation, &Memory::default()).decision.desired, replicas(desired));
     }
 }

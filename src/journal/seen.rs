@@ -71,9 +71,9 @@ impl Seen {
     /// events are readied before, as far as any stage looks; of events those that are near.
     pub fn of(policy: &Policy, observation: &Observation<'_>) -> Self {
         // Destructured in full, so that a new field cannot be forgotten.
-        let Observation { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics } =
+        let Observation { now, asked, ready, hpa, rival, break_glass, ref growth, budget, events, metrics } =
             *observation;
-        let budget = budget.cloned();
+        let (growth, budget) = (growth.clone(), budget.cloned());
         let events: Vec<Window> =
             events.iter().filter(|one| events::is_near(policy, one, now)).cloned().collect();
         let readied = events.iter().map(|one| one.effect.ready_before).max().unwrap_or(Span::ZERO);
@@ -87,7 +87,7 @@ impl Seen {
         let Self { now, asked, ready, hpa, rival, break_glass, growth, budget, events, metrics } = self;
         let metrics: Vec<MetricObservation<'_>> = metrics.iter().map(SeenMetric::observation).collect();
         let (now, asked, ready, hpa, rival) = (*now, *asked, *ready, *hpa, *rival);
-        let (break_glass, growth, budget) = (*break_glass, *growth, budget.as_ref());
+        let (break_glass, growth, budget) = (*break_glass, growth.clone(), budget.as_ref());
         let metrics = &*metrics;
         ask(&Observation { now, asked, ready, hpa, rival, events, break_glass, growth, budget, metrics })
     }

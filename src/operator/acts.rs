@@ -41,8 +41,8 @@ struct Target {
     standing: Replicas,
     /// The workload itself, whatever is moved.
     workload: Workload,
-    /// What the cluster allows, and its sentence.
-    growth: (Growth, String),
+    /// What the cluster allows.
+    growth: Growth,
 }
 
 /// What one round read: the target and the autoscaler.
@@ -148,9 +148,8 @@ impl TickActs<'_> {
         let (exist, selector) = (scaled.status_replicas, scaled.selector.clone());
         let template = if self.capacity.is_empty() { 0 } else { template_of(&object) };
         let workload = Workload { asked: scaled.asked, ready, exist, selector, rollout, template };
-        let tightest = self.obstacles.tightest(workload.asked, exist, &object.data);
-        let (most, told) = tightest.map_or_else(Default::default, |(most, told)| (Some(most), told));
-        let growth = (Growth { rollout, most }, told);
+        let most = self.obstacles.tightest(workload.asked, exist, &object.data);
+        let growth = Growth { rollout, most };
         if self.policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
             let floor = floor_among(&rivals)?;
             let (asked, version) = (floor.asked, floor.resource_version.clone());
@@ -217,7 +216,7 @@ impl Acts for TickActs<'_> {
             rival: seen.target.rival.is_some() && self.policy.mode != Mode::DryRun,
             events: self.events,
             break_glass: seen.break_glass,
-            growth: seen.target.growth.0,
+            growth: seen.target.growth.clone(),
             budget: allowance.as_ref(),
             metrics: &metrics,
         };
@@ -322,8 +321,7 @@ impl TickActs<'_> {
             })
         });
         around.ignored.clone_from(&seen.ignored);
-        let (Growth { rollout: _, most }, told) = &seen.target.growth;
-        around.most = most.map(|most| (most, seen.target.workload.asked, told.clone()));
+        around.most = seen.target.growth.most.clone().map(|most| (most, seen.target.workload.asked));
         around.budget = self.purse.as_ref().and_then(|(_, purse)| purse.admitted.clone().err());
         around.quotas_unread = self.obstacles.quotas_unread;
         around.unread_limit = self.obstacles.unread_limit();

@@ -57,31 +57,31 @@ impl Room {
 }
 
 impl Obstacles {
-    /// The tightest of all, and its sentence. `exist` are the pods there are, `workload` is the object with the
+    /// The tightest of all. `exist` are the pods there are, `workload` is the object with the
     /// template of more.
-    pub fn tightest(&self, asked: Replicas, exist: Replicas, workload: &Value) -> Option<(Most, String)> {
+    pub fn tightest(&self, asked: Replicas, exist: Replicas, workload: &Value) -> Option<Most> {
         let Self { stuck, missing, quotas, quotas_unread: _, limits } = self;
-        let mut found: Vec<(Most, String)> = Vec::new();
+        let mut found: Vec<Most> = Vec::new();
         if *stuck > Replicas::ZERO {
             let replicas = Replicas::new(asked.get().saturating_sub(stuck.get()));
             let told =
                 format!("{stuck} pods find no node: add nodes, or lower the requests of the pod template");
-            found.push((Most { replicas, why: Obstacle::Unschedulable }, told));
+            found.push(Most { replicas, why: Obstacle::Unschedulable, told });
         }
         if let Some((room, told)) =
             quotas.iter().filter_map(|quota| room_in(quota, workload)).min_by_key(|one| one.0)
         {
             let replicas = Replicas::new(exist.get().saturating_add(room.get()));
-            found.push((Most { replicas, why: Obstacle::Quota }, told));
+            found.push(Most { replicas, why: Obstacle::Quota, told });
         } else if *missing {
             let told = format!(
                 "{exist} pods of the {asked} that are asked for exist, and no more are made: see the Events of the workload's ReplicaSet"
             );
-            found.push((Most { replicas: exist, why: Obstacle::NotCreated }, told));
+            found.push(Most { replicas: exist, why: Obstacle::NotCreated, told });
         }
         let limited = limits.iter().filter_map(Room::most);
-        found.extend(limited.map(|(replicas, told)| (Most { replicas, why: Obstacle::Limit }, told)));
-        found.into_iter().min_by_key(|(most, _)| most.replicas)
+        found.extend(limited.map(|(replicas, told)| Most { replicas, why: Obstacle::Limit, told }));
+        found.into_iter().min_by_key(|most| most.replicas)
     }
 
     /// The first limit that could not be read, and why.
@@ -176,7 +176,7 @@ mod tests {
 
     fn tightest(obstacles: &Obstacles) -> Option<(u32, Obstacle)> {
         let (asked, exist) = (Replicas::new(6), Replicas::new(5));
-        obstacles.tightest(asked, exist, &workload()).map(|(most, _)| (most.replicas.get(), most.why))
+        obstacles.tightest(asked, exist, &workload()).map(|most| (most.replicas.get(), most.why))
     }
 
     #[test]
@@ -237,10 +237,10 @@ mod tests {
         };
         assert_eq!(tightest(&obstacles), Some((4, Obstacle::Unschedulable)));
         let without = Obstacles { stuck: Replicas::ZERO, ..obstacles.clone() };
-        let (most, told) = without.tightest(Replicas::new(6), Replicas::new(5), &workload()).unwrap();
+        let most = without.tightest(Replicas::new(6), Replicas::new(5), &workload()).unwrap();
         assert_eq!((most.replicas.get(), most.why), (5, Obstacle::Quota));
         assert_eq!(
-            told,
+            most.told,
             "ResourceQuota `team` has room for 0 more pods (pods: 3 of 3 used): raise the quota, or lower maxReplicas"
         );
         let unread = Obstacles { quotas: Vec::new(), ..without };

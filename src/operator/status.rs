@@ -31,8 +31,8 @@ pub struct Surroundings {
     pub calendar_problem: Option<(&'static str, String)>,
     /// Annotations that cannot be read and are ignored.
     pub ignored: Vec<FieldError>,
-    /// The most replicas there can be, what the workload is asked for, and the sentence about it.
-    pub most: Option<(Most, Replicas, String)>,
+    /// The most replicas there can be, and what the workload is asked for.
+    pub most: Option<(Most, Replicas)>,
     /// Why the budget that is named does not count, if so.
     pub budget: Option<(&'static str, String)>,
     /// Whether the price is asked for, and may be unknown.
@@ -85,9 +85,9 @@ pub fn claims(policy: &Policy, decision: &Decision, around: &Surroundings) -> Ve
 /// Whether growth that is wanted, or was asked for already, cannot happen.
 fn capacity_blocked(decision: &Decision, around: &Surroundings) -> Claim {
     let blocked =
-        around.most.as_ref().filter(|(most, asked, _)| decision.blocked.is_some() || most.replicas < *asked);
+        around.most.as_ref().filter(|(most, asked)| decision.blocked.is_some() || most.replicas < *asked);
     match blocked {
-        Some((most, _, told)) => Claim::new("CapacityBlocked", true, most.why.reason(), told.clone()),
+        Some((most, _)) => Claim::new("CapacityBlocked", true, most.why.reason(), most.told.clone()),
         None if around.unread_limit.is_some() => Claim::new(
             "CapacityBlocked",
             false,

@@ -3,7 +3,7 @@
 use super::super::tests::observe;
 use super::*;
 use crate::decide::tests::{at, policy, replicas, seen, sure, value};
-use crate::decide::{Most, Obstacle};
+use crate::decide::{Growth, Most, Obstacle};
 use crate::policy::Pause;
 use crate::units::{Money, PricePerReplicaHour};
 
@@ -103,7 +103,7 @@ fn a_cluster_without_room_and_a_rollout_are_named() {
         (
             10,
             1400.0,
-            Growth { rollout: false, most: Some(Most { replicas: replicas(12), why }) },
+            Growth { rollout: false, most: Some(Most { replicas: replicas(12), why, told: String::new() }) },
             (Relaxed::Blocked, 20),
         ),
         (30, 700.0, Growth { rollout: true, most: None }, (Relaxed::Rollout, 10)),
