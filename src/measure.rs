@@ -34,12 +34,15 @@ pub struct Measured {
     /// What a replica serves, by metric.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub capacities: BTreeMap<String, Capacity>,
+    /// How much there was of each of `spec.limits`, as it was read last.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, f64>,
 }
 
 impl Measured {
     /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
-        let Self { starts, kept, capacities } = self;
-        starts.is_empty() && kept.is_empty() && capacities.is_empty()
+        let Self { starts, kept, capacities, limits } = self;
+        starts.is_empty() && kept.is_empty() && capacities.is_empty() && limits.is_empty()
     }
 }

@@ -3,6 +3,8 @@
 //! The use of the replicas teaches their capacity (`measure::Capacity`, kept in the status); what follows from it is in
 //! the signals and the policy of the tick. What there is of each of `spec.limits` goes to the obstacles.
 
+use std::collections::BTreeMap;
+
 use super::context::Context;
 use super::growth::Workload;
 use super::obstacles::Room;
@@ -82,6 +84,23 @@ impl Capacities {
     /// Other things are asked from now on: what was answered may belong to another metric, and is asked again at once.
     pub fn ask_anew(&mut self) {
         self.asked_at = None;
+    }
+
+    /// After a restart: what there was of each limit when it was read last stands until it is read again.
+    pub fn recall(&mut self, limits: &BTreeMap<String, f64>) {
+        let room = |(name, available): (&String, &f64)| Room {
+            name: name.clone(),
+            available: Some(*available),
+            per_replica: f64::INFINITY,
+            problem: None,
+        };
+        self.rooms = limits.iter().map(room).collect();
+    }
+
+    /// How much there is of each limit, as it was read last.
+    pub fn limits(&self) -> BTreeMap<String, f64> {
+        let known = |room: &Room| Some((room.name.clone(), room.available.filter(|much| much.is_finite())?));
+        self.rooms.iter().filter_map(known).collect()
     }
 
     /// Asks when a new step has begun.

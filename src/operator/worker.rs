@@ -225,6 +225,7 @@ impl Worker {
         }
         if let Some(Memory { trust, measured, price, .. }) = status::memory_of(object) {
             self.trust = trust;
+            self.capacities.recall(&measured.limits);
             self.growth.measured = measured;
             self.pricing.memory = price;
         }
@@ -262,6 +263,7 @@ impl Worker {
     async fn know_capacities(&mut self, plan: &mut Plan, now: Timestamp) -> Vec<api::CapacityStatus> {
         self.capacities.look(&self.ctx, &plan.asks, plan.policy.step, now).await;
         let measured = &mut self.growth.measured;
+        measured.limits = self.capacities.limits();
         Capacities::apply(&plan.asks, measured, (&mut plan.policy, &mut plan.signals));
         self.capacities.status(&plan.asks, (&plan.policy, measured), now)
     }

@@ -136,12 +136,28 @@ async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_r
     assert_eq!(reason, "LimitReached", "{message}");
     assert!(message.contains("as it was read last"), "{message}");
     operator.stop().await.unwrap();
-    // A new process never read it: the limit limits nothing, and says so.
+    // What another process read stands too.
     let restarted = world.start_operator(INTERVAL);
     world.play(Span::from_minutes(5)).await;
+    assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (30, 30));
+    let (_, reason, message) = condition(&world, "CapacityBlocked");
+    assert_eq!(reason, "LimitReached", "{message}");
+    assert!(message.contains("600, as it was read last, and each replica takes 20"), "{message}");
+    restarted.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_was_never_read_limits_nothing_and_says_so() {
+    let mut object = example("limits");
+    object["spec"]["mode"] = json!("Active");
+    object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
+    let asked = object["spec"]["metrics"][0]["query"].as_str().unwrap().to_owned();
+    let world = shop::open(TEN, &object, &[(&asked, rise)]).await;
+    let operator = world.start_operator(INTERVAL);
+    world.play(Span::from_minutes(15)).await;
     assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (40, 40));
     assert_eq!(condition(&world, "CapacityBlocked").1, "LimitUnread");
-    restarted.stop().await.unwrap();
+    operator.stop().await.unwrap();
 }
 
 /// Answers every instant query: how far replicas are used by 0.41, demand by 700.
