@@ -23,6 +23,7 @@ mod hpa_differential;
 mod injected;
 mod leaving;
 mod library;
+mod limited;
 mod quota;
 mod resident;
 mod shared_budget;
