@@ -133,7 +133,7 @@ pub(super) fn autoscaler_name(text: &str) -> Result<String, String> {
     if known && !name.is_empty() && name.chars().all(plain) {
         Ok(name.to_owned())
     } else {
-        Err("name one PredictiveAutoscaler, as `pra/checkout`".to_owned())
+        Err("name one PredictiveAutoscaler as `pra/NAME`, for example `pra/checkout`".to_owned())
     }
 }
 
@@ -154,7 +154,12 @@ mod tests {
 
     #[test]
     fn an_autoscaler_is_named_as_kubectl_names_it() {
-        for good in ["checkout", "pra/checkout", "predictiveautoscalers.foresail.dev/checkout"] {
+        for good in [
+            "checkout",
+            "pra/checkout",
+            "PredictiveAutoscaler/checkout",
+            "predictiveautoscalers.foresail.dev/checkout",
+        ] {
             assert_eq!(autoscaler_name(good).as_deref(), Ok("checkout"), "{good}");
         }
         for bad in ["", "pra/", "deploy/checkout", "a/b/c", "Checkout", "../x", "a b"] {

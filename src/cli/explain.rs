@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::Output;
+use super::cluster::autoscaler_name;
 use super::decisions::{self, Next};
 use super::plan::autoscaler::{self, Setting};
 use super::plan::{Source, named_file};
@@ -32,7 +33,7 @@ const DAY: Span = Span::from_hours(28);
 #[derive(Debug, clap::Args)]
 pub struct ExplainArgs {
     /// The autoscaler, as pra/NAME; may be left out when the log holds only one, and is with -f.
-    #[arg(required_unless_present_any = ["log", "files"], value_name = "pra/NAME", value_parser = named)]
+    #[arg(required_unless_present_any = ["log", "files"], value_name = "pra/NAME", value_parser = autoscaler_name)]
     autoscaler: Option<String>,
 
     /// Its namespace; without it that of the kubeconfig, or with --log the only one that has the name.
@@ -73,18 +74,6 @@ pub struct ExplainArgs {
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-/// The name in `pra/NAME`, or in one of the longer forms that kubectl takes.
-pub(super) fn named(text: &str) -> Result<String, String> {
-    let name = match text.split_once('/') {
-        Some((kind, name)) => ["pra", "predictiveautoscaler", "predictiveautoscalers"]
-            .contains(&kind.to_ascii_lowercase().trim_end_matches(".foresail.dev"))
-            .then_some(name),
-        None => Some(text),
-    };
-    let name = name.filter(|name| !name.is_empty() && !name.contains('/'));
-    name.map(str::to_owned).ok_or_else(|| "write it as `pra/NAME`, as `pra/checkout`".to_owned())
 }
 
 /// Explains and prints.
@@ -234,19 +223,4 @@ fn of_log(log: &Path, wanted: &Wanted, at: Option<Moment>) -> anyhow::Result<Exp
         ));
     }
     Ok(explanation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_autoscaler_is_named_as_kubectl_takes_it() {
-        for text in ["pra/web", "web", "PredictiveAutoscaler/web", "predictiveautoscalers.foresail.dev/web"] {
-            assert_eq!(named(text).as_deref(), Ok("web"), "{text}");
-        }
-        for text in ["deploy/web", "pra/", "", "pra/a/b"] {
-            assert!(named(text).unwrap_err().contains("pra/NAME"), "{text}");
-        }
-    }
 }

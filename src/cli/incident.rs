@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use super::cluster::autoscaler_name;
 use super::decisions::{self, Next};
-use super::explain::{Wanted, named};
+use super::explain::Wanted;
 use super::plan::{instant, write_files};
 use crate::calendar::{Window, rfc3339};
 use crate::journal::Record;
@@ -24,7 +25,7 @@ use slice::Slice;
 #[derive(Debug, clap::Args)]
 pub struct IncidentArgs {
     /// The autoscaler, as pra/NAME; may be left out when the log holds only one.
-    #[arg(value_name = "pra/NAME", value_parser = named)]
+    #[arg(value_name = "pra/NAME", value_parser = autoscaler_name)]
     autoscaler: Option<String>,
 
     /// Its namespace; without it the only one that has the name.

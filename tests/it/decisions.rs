@@ -207,7 +207,7 @@ fn a_question_that_the_log_cannot_answer_says_why() {
     assert!(err.contains("no decision of that autoscaler"), "{err}");
     let (code, _, err) = explain(&["deploy/web"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("write it as `pra/NAME`"), "{err}");
+    assert!(err.contains("name one PredictiveAutoscaler as `pra/NAME`"), "{err}");
     let (code, _, err) = explain(&["--at", "noon"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("write it as `09:05`"), "{err}");
