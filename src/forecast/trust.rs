@@ -41,9 +41,6 @@ const SPANS: u8 = 42;
 /// Fewer decisions than this are no measurement.
 const DECISIONS_MIN: usize = 24;
 
-/// Skill at which trust is gained, when it is reached twice in a row.
-const GAIN: f64 = 0.02;
-
 /// Skill under which trust is lost at once.
 const LOSE: f64 = -0.02;
 
@@ -107,6 +104,9 @@ pub struct Trust {
 impl Trust {
     pub(super) const UNMEASURED: Self = Self { skill: 0.0, certainty: 0.0, level: None, decisions: 0 };
 
+    /// Skill at which trust is gained, when it is reached twice in a row.
+    pub const GAIN: f64 = 0.02;
+
     /// Standard errors by which a forecast is to be nearer than the naive ones to gain trust.
     pub const SURE: f64 = 2.0;
 
@@ -137,7 +137,7 @@ impl TrustState {
     /// The state at the first fit from history: trusted at once when the skill is there (DESIGN 12).
     #[must_use]
     pub fn earned(trust: Trust) -> Self {
-        let trusted = trust.measured().is_some_and(|skill| skill >= GAIN);
+        let trusted = trust.measured().is_some_and(|skill| skill >= Trust::GAIN);
         Self { trusted, streak: if trusted { 2 } else { 0 }, level: trust.level }
     }
 
@@ -146,7 +146,7 @@ impl TrustState {
     #[must_use]
     pub fn update(self, trust: Trust) -> Self {
         let Some(skill) = trust.measured() else { return Self::default() };
-        let streak = if skill >= GAIN { self.streak.saturating_add(1).min(2) } else { 0 };
+        let streak = if skill >= Trust::GAIN { self.streak.saturating_add(1).min(2) } else { 0 };
         let trusted = if self.trusted { skill >= LOSE } else { streak >= 2 };
         Self { trusted, streak, level: trust.level }
     }

@@ -221,23 +221,36 @@ pub fn trust_sentence(signals: &[Signal], trust: &BTreeMap<String, TrustState>) 
     for signal in signals {
         let trusted = trust.get(signal.name()).is_some_and(|trust| trust.trusted);
         any |= trusted;
-        let skill = signal.skill().and_then(Trust::measured);
-        sentences.push(match (signal.history_note.as_deref(), skill) {
-            (Some(note), _) => format!("{}: {note}", signal.name()),
-            (None, None) => format!("{}: its skill is not measured yet", signal.name()),
-            (None, Some(skill)) if trusted => {
-                format!(
-                    "{}: its decisions cost {:.0} % less than the better of reactive and seasonal naive",
-                    signal.name(),
-                    100.0 * skill
-                )
-            }
-            (None, Some(skill)) => {
-                format!("{}: its decisions do not beat the reactive answer (skill {skill:.2})", signal.name())
-            }
-        });
+        let measured = signal.skill().filter(|trust| trust.measured().is_some());
+        let sentence = match (signal.history_note.as_deref(), measured) {
+            (Some(note), _) => note.to_owned(),
+            (None, None) => "its skill is not measured yet".to_owned(),
+            (None, Some(measured)) => skill_sentence(measured, trusted),
+        };
+        sentences.push(format!("{}: {sentence}", signal.name()));
     }
     (any, sentences.join("; "))
+}
+
+/// Why a forecast of which this was measured is trusted, or is not.
+fn skill_sentence(measured: Trust, trusted: bool) -> String {
+    let Trust { skill, certainty, .. } = measured;
+    let (percent, way) = (100.0 * skill.abs(), if skill < 0.0 { "more" } else { "less" });
+    let cost =
+        format!("its decisions cost {percent:.0} % {way} than the better of reactive and seasonal naive");
+    match (trusted, measured.is_sure()) {
+        (true, _) => cost,
+        (false, true) if skill >= Trust::GAIN => format!("{cost}: measured so twice in a row it is trusted"),
+        (false, true) => format!("{cost}, and {:.0} % less are needed", 100.0 * Trust::GAIN),
+        (false, false) if certainty > 0.0 => format!(
+            "its median is nearer to what came than the newest and the usual demand by {certainty:.1} standard errors, and {:.0} are needed: it knows too little",
+            Trust::SURE
+        ),
+        (false, false) => {
+            "its median is no nearer to what came than the newest or the usual demand: it knows nothing"
+                .to_owned()
+        }
+    }
 }
 
 /// What the first forecast shows of itself; `None` while it has no experts.
@@ -288,5 +301,25 @@ pub fn numbers(
         shadow: memory.shadow.as_ref().map(|shadow| shadow.asked.get()),
         unserved: kept.map(|record| record.unserved),
         worst: kept.map(|record| record.worst.map_or(0.0, |(_, share)| share)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trust_is_told_with_what_is_missing_to_it() {
+        let rivals = "the better of reactive and seasonal naive";
+        for (skill, certainty, trusted, told) in [
+            (0.123, 9.0, true, format!("its decisions cost 12 % less than {rivals}")),
+            (-0.01, 9.0, true, format!("its decisions cost 1 % more than {rivals}")),
+            (0.3, 9.0, false, format!("its decisions cost 30 % less than {rivals}: measured so twice in a row it is trusted")),
+            (-1.63, 2.0, false, format!("its decisions cost 163 % more than {rivals}, and 2 % less are needed")),
+            (0.0, 1.26, false, "its median is nearer to what came than the newest and the usual demand by 1.3 standard errors, and 2 are needed: it knows too little".to_owned()),
+            (-0.03, -4.0, false, "its median is no nearer to what came than the newest or the usual demand: it knows nothing".to_owned()),
+        ] {
+            assert_eq!(skill_sentence(Trust { skill, certainty, level: None, decisions: 100 }, trusted), told);
+        }
     }
 }
