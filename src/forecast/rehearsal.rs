@@ -144,6 +144,20 @@ impl Rehearsal {
         costs
     }
 
+    /// What was held over all of `parts` at `level`, in demand times steps: between two rungs it is taken to grow
+    /// geometrically.
+    pub(super) fn held(parts: &[Self], level: Share) -> f64 {
+        let mut below: Option<(f64, f64)> = None;
+        for (rung, held) in RUNGS.into_iter().zip(Self::sums(parts, |part| &part.held)) {
+            if level.get() <= rung {
+                let Some((low, less)) = below.filter(|(_, less)| *less > 0.0) else { return held };
+                return less * (held / less).powf(part_of((low, rung), level.get()));
+            }
+            below = Some((rung, held));
+        }
+        below.map_or(0.0, |(_, held)| held)
+    }
+
     fn sums(parts: &[Self], of: fn(&Self) -> &[f32; N_RUNGS]) -> [f64; N_RUNGS] {
         parts.iter().fold([0.0; N_RUNGS], |mut sums, part| {
             for (sum, &one) in sums.iter_mut().zip(of(part)) {
@@ -172,6 +186,11 @@ impl Rehearsal {
         let costs = Self::costs(parts, weight).into_iter().zip(RUNGS);
         costs.min_by(|(a, _), (b, _)| a.total_cmp(b)).and_then(|(_, level)| Share::new(level))
     }
+}
+
+/// How far `level` is from one rung to the next, when the chance of more shrinks by powers.
+fn part_of((low, high): (f64, f64), level: f64) -> f64 {
+    ((1.0 - low) / (1.0 - level)).ln() / ((1.0 - low) / (1.0 - high)).ln()
 }
 
 /// The level between two rungs at which `allowed` is missing, when what is missing and the chance of it shrink together
@@ -302,6 +321,18 @@ mod tests {
         let [.., at_99, _, _] = costs;
         assert!((least - at_99).abs() < 1e-9, "{costs:?}");
         assert!(costs.iter().all(|cost| least <= *cost));
+    }
+
+    #[test]
+    fn between_two_rungs_what_is_held_grows_geometrically() {
+        let mut quiet = Rehearsal::default();
+        quiet.add(&[10.0, 10.0, 10.0, 10.0, 10.0, 20.0, 320.0, 640.0], one(), came(1.0));
+        let held = |level: f64| Rehearsal::held(&[quiet, quiet], Share::new(level).unwrap());
+        // Half of the way: 1 - sqrt(.01 * .003).
+        for (level, wanted) in [(0.2, 20.0), (0.97, 20.0), (0.99, 40.0), (0.994_522_8, 160.0), (1.0, 1280.0)]
+        {
+            assert!((held(level) - wanted).abs() < 0.1, "{} at {level}", held(level));
+        }
     }
 
     #[test]

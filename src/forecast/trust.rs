@@ -6,7 +6,9 @@
 //! objective, the one of least cost, and the best of the levels that are rehearsed as they would be followed. A rival
 //! with room to spare beats any that leaves just the allowed share unserved where missing replicas are priced so that
 //! the two cost the same, even one that foresees everything; and where one is worth a thousand idle ones, a few minutes
-//! of a week decide, which the replicas that stand may have served.
+//! of a week decide, which the replicas that stand may have served. But where the replicas alone that the objective
+//! takes cost more than a rival's with all that it misses, as after a burst that no other resembles, the rival is better
+//! whatever they serve.
 //!
 //! What it knows is judged at the lead and an hour ahead, where a season shows that minutes hide: its median is to be
 //! nearer than the newest demand and the median of the last day by more than a trifle and more than chance (Diebold and
@@ -86,8 +88,8 @@ pub struct TrustQuestion {
 /// How well the forecast decided.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
-    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper; at most -.03 when
-    /// `certainty` is under 1, and 0 when it is under 2.
+    /// `1 - cost / cost of the better rival`: 0 when no better than it, .1 when a tenth cheaper, -1 when twice as dear; at
+    /// most -.03 when `certainty` is under 1, and 0 when it is under 2.
     pub skill: f64,
     /// Standard errors by which the median is nearer to what came than the newest demand and the median of the last day,
     /// by more than 5 % of their error, at the lead or an hour ahead, whichever is more; than the median of the day half
@@ -218,10 +220,13 @@ impl Ledger {
             decisions += f64::from(costs.decisions);
         }
         let [for_objective, least, reactive, seasonal] = sums;
-        let mut rehearsed: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
         let (objective, weight) = (self.question.objective, missing_weight(self.question.objective));
-        let followed = Rehearsal::least_cost(&rehearsed, weight) / self.question.capacity.get();
-        let (cost, rival) = (for_objective.min(least).min(followed), reactive.min(seasonal));
+        let week: Vec<Rehearsal> = self.spans.iter().map(|costs| costs.rehearsal).collect();
+        let level = Rehearsal::level(&[&week[..], &[self.older]].concat(), objective.share(), weight);
+        let held = objective.level().or(level).map_or(0.0, |level| Rehearsal::held(&week, level));
+        let [followed, held] =
+            [Rehearsal::least_cost(&week, weight), held].map(|demand| demand / self.question.capacity.get());
+        let (cost, rival) = (for_objective.min(least).min(followed).max(held), reactive.min(seasonal));
         let decisions = count(decisions);
         if rival <= 0.0 || decisions < DECISIONS_MIN {
             return Trust::UNMEASURED;
@@ -232,8 +237,6 @@ impl Ledger {
             c if c < Trust::SURE => 0.0,
             _ => 1.0,
         };
-        rehearsed.push(self.older);
-        let level = Rehearsal::level(&rehearsed, objective.share(), weight);
         Trust { skill: (1.0 - cost / rival).min(most), certainty, level, decisions }
     }
 
@@ -362,4 +365,56 @@ fn steps(series: &Series, question: &TrustQuestion) -> (usize, usize) {
 
 fn missing_weight(objective: Objective) -> f64 {
     objective.missing_weight().clamp(0.0, MISSING_WEIGHT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::kernels::ratio;
+    use crate::units::Replicas;
+
+    /// A week in which the forecast holds 15 replicas and a rival 20; a sixteenth of demand is missed at the rungs under the
+    /// highest, and at that nothing, which holds `highest`.
+    fn week(objective: Objective, highest: f64) -> Ledger {
+        let question = TrustQuestion {
+            capacity: CapacityPerReplica::new(1.0).unwrap(),
+            bounds: ReplicaBounds::new(Replicas::ONE, Replicas::HARD_CAP).unwrap(),
+            objective,
+            lead: Span::from_minutes(3),
+            utilization: Share::from_percent(70),
+            floor: Share::from_percent(95),
+            window: Span::from_minutes(5),
+            hold: Span::from_minutes(10),
+        };
+        let mut rehearsal = Rehearsal::default();
+        let stands = [15.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0, highest];
+        let came = |demand: f64| Came { demand, censored: false, steps: 1.0, late: 1.0 };
+        rehearsal.add(&stands, (question.capacity, question.bounds), came(16.0));
+        let spans = (0..42).map(|span| {
+            let naive = 2.0 + short(ratio(i64::from(span), 42));
+            let sums = [15.0, 15.0, 20.0, 25.0];
+            Costs { span, sums, errors: [[1.0, naive, naive]; 2], rehearsal, decisions: 240.0 }
+        });
+        let (judged, older, standing) = (0, Rehearsal::default(), Standing::default());
+        Ledger { question, judged, spans: spans.collect(), older, standing }
+    }
+
+    #[test]
+    fn replicas_that_alone_cost_more_than_a_rival_earn_no_trust() {
+        let skill = |objective: Objective, highest: f64| {
+            let trust = week(objective, highest).verdict();
+            assert!(trust.is_sure());
+            trust.skill
+        };
+        let (strict, mild) =
+            ["1%", "10%"].map(|share| Objective::Unserved(Share::parse(share).unwrap())).into();
+        assert!((skill(mild, 80.0) - 0.25).abs() < 1e-6);
+        // 84 % of the way from 15 to 18.
+        assert!((skill(strict, 18.0) - 0.126).abs() < 1e-3, "{}", skill(strict, 18.0));
+        assert!(skill(strict, 80.0) < LOSE);
+        // A stated quantile is what is followed, whatever was missed.
+        let quantile = |level: &str| Objective::Quantile(Share::parse(level).unwrap());
+        assert!((skill(quantile("90%"), 80.0) - 0.25).abs() < 1e-6);
+        assert!(skill(quantile("99.95%"), 80.0) < LOSE);
+    }
 }
