@@ -5,6 +5,8 @@
 //! a far distance. Between a fit and the next each block is scored as it comes; a fit scores the newest day first, so
 //! that what it cannot follow widens its quantiles at once. The widening is never narrower than fitted; the .95
 //! quantile and below have none: correcting chance there, and only upwards, would cover .925 instead of .9.
+//! What was missed while a change of level was not yet seen says nothing of forecasts that know it: once these have
+//! missed nothing for an hour the widths are again what they were.
 //!
 //! By local time of day: a fit compares the errors of each part of the day with those of all (conformal prediction by
 //! groups, Vovk 2003), leaning on the whole while its targets are few; between fits each part follows its own misses of
@@ -23,7 +25,7 @@ const MISSES: f64 = 0.01;
 /// How much a miss widens, in logarithms: a sixth of the width. The second in a row counts twice and any further one
 /// three times: by chance they hardly occur.
 const RATE: f64 = 0.15;
-const RUN_MAX: u32 = 3;
+const RUN_MAX: u8 = 3;
 
 /// The widest: from there on the level itself has to be learned.
 const WIDEST: f64 = 8.0;
@@ -78,8 +80,10 @@ struct Band {
     ahead: usize,
     widths: Widths,
     /// Misses in a row.
-    run: u32,
-    /// The slot of the last miss.
+    run: u8,
+    /// Whether the level has become another one, which may be a burst yet.
+    has_moved: bool,
+    /// The slot of the last miss, or of the last change of level.
     missed: Slot,
     /// What the widths were when nothing had been missed for [`UNSEEN`] blocks.
     calm: Kept,
@@ -254,7 +258,7 @@ impl Kept {
 
 impl Band {
     fn new(ahead: usize, widths: Widths) -> Self {
-        Self { ahead, widths, run: 0, missed: Slot::MIN, calm: widths.kept(), level: 0.0 }
+        Self { ahead, widths, run: 0, has_moved: false, missed: Slot::MIN, calm: widths.kept(), level: 0.0 }
     }
 
     /// The widths in a part of the day.
@@ -264,15 +268,23 @@ impl Band {
         Part { upper: own.upper, high: (high + own.high).max(0.0) }
     }
 
-    /// The forecast of what came in `slot` took the level to be the fitted one times the logarithm `level`.
+    /// The forecast of what came in `slot` took the level to be the fitted one times the logarithm `level`. When that has
+    /// been another for as long as a change may be unseen and nothing was missed since, what was missed before is
+    /// forgotten; a burst that ends sooner is remembered.
     fn follow(&mut self, level: f64, slot: Slot, unseen: Slot) {
         if level.abs() > self.level.abs() + ANOTHER {
-            self.widths = self.calm.widths();
-            self.run = 0;
-        } else if slot.saturating_sub(self.missed) > unseen {
-            self.calm = self.widths.kept();
+            (self.has_moved, self.missed) = (true, slot);
+        } else if level.abs() < ANOTHER {
+            self.has_moved = false;
         }
         self.level = level;
+        if slot.saturating_sub(self.missed) > unseen {
+            if self.has_moved {
+                self.widths = self.calm.widths();
+                self.has_moved = false;
+            }
+            self.calm = self.widths.kept();
+        }
     }
 
     /// Takes in what came in `slot` after `said`, a lower bound if it is not `exact`.

@@ -18,11 +18,10 @@ use crate::control_plane::prometheus::Prometheus;
 use crate::control_plane::{ControlPlane, shared, testbed};
 
 const NAMESPACE: &str = "limited";
-/// A sample is read once a minute.
-const TIMEOUT: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A day of minutes of demand that ends an hour before `now`: 280, and 560 in its second half; and connections up to now,
-/// which are read at the beginning of a minute.
+/// which are there when the first step is read.
 fn history(now: f64) -> String {
     let start = now - 25.0 * 3600.0;
     let mut text = "# TYPE demand gauge\n".to_owned();

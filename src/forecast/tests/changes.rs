@@ -105,7 +105,7 @@ fn what_was_missed_before_a_change_was_seen_widens_no_forecast_after_it() {
     let change = 14 * PER_DAY + 120;
     let width = |factor: f64| {
         let forecaster =
-            followed(30, |n, dice| local(day_of(n), dice) * if n >= change { factor } else { 1.0 });
+            followed(60, |n, dice| local(day_of(n), dice) * if n >= change { factor } else { 1.0 });
         let reach = |q: &Quantiles| q.at(0.99).get() / q.at(0.5).get() - 1.0;
         let steps = forecaster.forecast().unwrap().steps;
         [reach(&steps[0]), reach(&steps[11])]
