@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::control_plane::loopback::free_port;
 use crate::control_plane::manifests::{Shop, deployment, metric_source};
-use crate::control_plane::process::Process;
-use crate::control_plane::{ControlPlane, scripted, shared, testbed};
+use crate::control_plane::{ControlPlane, scripted, shared};
 
 const NAMESPACE: &str = "breakglass";
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -56,18 +54,7 @@ fn freeze_and_boost_are_followed_and_promote_patches_one_step() {
     let shop = Shop { mode: "DryRun", query: "sum(demand)", ..Shop::without_forecast(NAMESPACE) };
     let items = [metric_source(NAMESPACE, &url), shop.autoscaler(NAMESPACE)];
     plane.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }));
-    let arguments = vec![
-        format!("KUBECONFIG={}", plane.kubeconfig().display()),
-        env!("CARGO_BIN_EXE_foresail").to_owned(),
-        "operator".to_owned(),
-        "--interval=2s".to_owned(),
-        "--identity=breakglass".to_owned(),
-        format!("--lease-namespace={NAMESPACE}"),
-        format!("--watch-namespaces={NAMESPACE}"),
-        format!("--listen=127.0.0.1:{}", free_port()),
-    ];
-    let logs = testbed::run_directory().join("operator-breakglass");
-    let operator = Process::spawn("/usr/bin/env".as_ref(), arguments, &logs);
+    let operator = plane.operator(NAMESPACE);
     plane.wait_until("a shadow", TIMEOUT, || {
         assert!(operator.ended().is_none(), "{}", operator.log_tail());
         get(plane, "pra").pointer("/status/shadow/standingReplicaHours").map(|_| ())

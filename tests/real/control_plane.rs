@@ -96,6 +96,22 @@ impl ControlPlane {
         self.site.certificates.server_url.clone()
     }
 
+    /// Starts the operator for `namespace` alone, ticking every two seconds.
+    pub(crate) fn operator(&self, namespace: &str) -> Process {
+        let arguments = vec![
+            format!("KUBECONFIG={}", self.kubeconfig().display()),
+            env!("CARGO_BIN_EXE_foresail").to_owned(),
+            "operator".to_owned(),
+            "--interval=2s".to_owned(),
+            format!("--identity={namespace}"),
+            format!("--lease-namespace={namespace}"),
+            format!("--watch-namespaces={namespace}"),
+            format!("--listen=127.0.0.1:{}", loopback::free_port()),
+        ];
+        let logs = testbed::run_directory().join(format!("operator-{namespace}"));
+        Process::spawn("/usr/bin/env".as_ref(), arguments, &logs)
+    }
+
     /// A kubeconfig of a member of `system:masters`, user `admin`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.site.kubeconfig_admin

@@ -11,11 +11,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::control_plane::exporter::{Exporter, Kind, Reading, unix_seconds};
-use crate::control_plane::loopback::free_port;
 use crate::control_plane::manifests::{Shop, deployment, metric_source};
-use crate::control_plane::process::Process;
 use crate::control_plane::prometheus::Prometheus;
-use crate::control_plane::{ControlPlane, shared, testbed};
+use crate::control_plane::{ControlPlane, shared};
 
 const NAMESPACE: &str = "limited";
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -92,18 +90,7 @@ fn growth_stops_at_a_limit_and_explain_tells_it_and_what_no_log_holds() {
         assert!(told.to_string().contains("limits"), "{told}");
     }
 
-    let arguments = vec![
-        format!("KUBECONFIG={}", plane.kubeconfig().display()),
-        env!("CARGO_BIN_EXE_foresail").to_owned(),
-        "operator".to_owned(),
-        "--interval=2s".to_owned(),
-        "--identity=limited".to_owned(),
-        format!("--lease-namespace={NAMESPACE}"),
-        format!("--watch-namespaces={NAMESPACE}"),
-        format!("--listen=127.0.0.1:{}", free_port()),
-    ];
-    let logs = testbed::run_directory().join("operator-limited");
-    let operator = Process::spawn("/usr/bin/env".as_ref(), arguments, &logs);
+    let operator = plane.operator(NAMESPACE);
     // Fifteen are wanted, and 165 connections are enough for eight.
     demand.store(1000, Ordering::Relaxed);
     let told = plane.wait_until("growth to be blocked", TIMEOUT, || {
