@@ -86,25 +86,20 @@ impl Capacities {
         self.asked_at = None;
     }
 
-    /// After a restart: what there was of each limit when it was read last stands until it is read again.
-    pub fn recall(&mut self, limits: &BTreeMap<String, f64>) {
-        let room = |(name, available): (&String, &f64)| Room {
-            name: name.clone(),
-            available: Some(*available),
-            per_replica: f64::INFINITY,
-            problem: None,
-        };
-        self.rooms = limits.iter().map(room).collect();
-    }
-
     /// How much there is of each limit, as it was read last.
     pub fn limits(&self) -> BTreeMap<String, f64> {
         let known = |room: &Room| Some((room.name.clone(), room.available.filter(|much| much.is_finite())?));
         self.rooms.iter().filter_map(known).collect()
     }
 
-    /// Asks when a new step has begun.
-    pub async fn look(&mut self, ctx: &Context, asks: &Asks, step: Step, now: Timestamp) {
+    /// Asks when a new step has begun; `last` is how much there was of each limit, as it was read last.
+    pub async fn look(
+        &mut self,
+        ctx: &Context,
+        asks: &Asks,
+        last: &BTreeMap<String, f64>,
+        (step, now): (Step, Timestamp),
+    ) {
         let at = now.floor_to(step);
         if self.asked_at == Some(at) {
             return;
@@ -117,14 +112,13 @@ impl Capacities {
                 None => Err(String::new()),
             });
         }
-        let before = std::mem::take(&mut self.rooms);
+        self.rooms.clear();
         for (query, LimitQuery { query: named, per_replica, max_age }) in &asks.limits {
             let name = named.metric.clone();
-            let last = before.iter().find(|room| room.name == name).and_then(|room| room.available);
             let read = number(ctx, query, (at, *max_age), step).await;
             let (available, problem) = match read {
                 Ok(available) => (Some(available), None),
-                Err(problem) => (last, Some(problem)),
+                Err(problem) => (last.get(&name).copied(), Some(problem)),
             };
             self.rooms.push(Room { name, available, per_replica: *per_replica, problem });
         }

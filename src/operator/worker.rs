@@ -225,7 +225,6 @@ impl Worker {
         }
         if let Some(Memory { trust, measured, price, .. }) = status::memory_of(object) {
             self.trust = trust;
-            self.capacities.recall(&measured.limits);
             self.growth.measured = measured;
             self.pricing.memory = price;
         }
@@ -261,8 +260,8 @@ impl Worker {
 
     /// What is learned of capacities goes into the plan of this tick; the capacity part of the status.
     async fn know_capacities(&mut self, plan: &mut Plan, now: Timestamp) -> Vec<api::CapacityStatus> {
-        self.capacities.look(&self.ctx, &plan.asks, plan.policy.step, now).await;
         let measured = &mut self.growth.measured;
+        self.capacities.look(&self.ctx, &plan.asks, &measured.limits, (plan.policy.step, now)).await;
         measured.limits = self.capacities.limits();
         Capacities::apply(&plan.asks, measured, (&mut plan.policy, &mut plan.signals));
         self.capacities.status(&plan.asks, (&plan.policy, measured), now)

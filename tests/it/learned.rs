@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use foresail::edge::clock::{Clock as _, SystemClock};
-use foresail::sandbox::{Listener, StartUp};
+use foresail::sandbox::{Listener, StartUp, World};
 use foresail::units::{Span, Step, Timestamp};
 use serde_json::{Value, json};
 
@@ -110,13 +110,18 @@ fn pool(at: Timestamp) -> Option<f64> {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_read() {
+/// The world of the example with a limit, whose demand rises, and the autoscaler in it.
+async fn limited() -> (World, Value) {
     let mut object = example("limits");
     object["spec"]["mode"] = json!("Active");
     object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
     let asked = object["spec"]["metrics"][0]["query"].as_str().unwrap().to_owned();
-    let world = shop::open(TEN, &object, &[(&asked, rise)]).await;
+    (shop::open(TEN, &object, &[(&asked, rise)]).await, object)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_read() {
+    let (world, object) = limited().await;
     let limit = object["spec"]["limits"][0]["query"].as_str().unwrap();
     world.prometheus.script(limit, Step::MINUTE, Arc::new(pool)).unwrap();
     let operator = world.start_operator(INTERVAL);
@@ -148,11 +153,7 @@ async fn a_limit_stops_growth_and_what_was_read_last_stands_while_it_cannot_be_r
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_was_never_read_limits_nothing_and_says_so() {
-    let mut object = example("limits");
-    object["spec"]["mode"] = json!("Active");
-    object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
-    let asked = object["spec"]["metrics"][0]["query"].as_str().unwrap().to_owned();
-    let world = shop::open(TEN, &object, &[(&asked, rise)]).await;
+    let (world, _) = limited().await;
     let operator = world.start_operator(INTERVAL);
     world.play(Span::from_minutes(15)).await;
     assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (40, 40));
