@@ -113,10 +113,14 @@ fn pool(at: Timestamp) -> Option<f64> {
 /// The world of the example with a limit, whose demand rises, and the autoscaler in it.
 async fn limited() -> (World, Value) {
     let mut object = example("limits");
-    object["spec"]["mode"] = json!("Active");
-    object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
-    let asked = object["spec"]["metrics"][0]["query"].as_str().unwrap().to_owned();
-    (shop::open(TEN, &object, &[(&asked, rise)]).await, object)
+    for (place, field, value) in [("/spec", "mode", "Active"), ("/spec/metrics/0", "prediction", "Disabled")]
+    {
+        let fields = object.pointer_mut(place).and_then(Value::as_object_mut).unwrap();
+        fields.insert(field.to_owned(), json!(value));
+    }
+    let asked = object.pointer("/spec/metrics/0/query").and_then(Value::as_str).unwrap();
+    let world = shop::open(TEN, &object, &[(asked, rise)]).await;
+    (world, object)
 }
 
 #[tokio::test(start_paused = true)]
