@@ -61,7 +61,14 @@ async fn compare(group: &str) {
         let namespace = format!("{group}-{i}");
         let (expected, answers) =
             tokio::join!(real.answers(case, &namespace), embedded.answers(case, &namespace));
-        apart.extend(differences(case, &expected, &answers));
+        let mut difference = differences(case, &expected, &answers);
+        if difference.is_some() {
+            // The real server and its store do work of their own, which moves versions and so shows in bookmarks: what
+            // the real server answers differently a second time is no rule to keep.
+            let again = real.answers(case, &format!("{namespace}-again")).await;
+            difference = differences(case, &again, &answers);
+        }
+        apart.extend(difference);
     }
     testbed::say(&format!("conformance, {group}: {} cases on both servers", cases.len()));
     assert!(apart.is_empty(), "{} of {group} differ:\n{}", apart.len(), apart.join("\n"));

@@ -35,8 +35,10 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the patterns here are valid")
 }
 
-/// What is compared of `answer`.
-pub(crate) fn compared(answer: &Value, step: &Step) -> Value {
+/// What is compared of `answer` to a step of a case in `namespace`.
+pub(crate) fn compared(answer: &Value, step: &Step, namespace: &str) -> Value {
+    let answer = &answer.to_string().replace(namespace, "<namespace>");
+    let answer: &Value = &serde_json::from_str(answer).expect("a namespace stands inside of strings only");
     if step.compared == Compared::Verdict {
         return json!({"code": answer["code"], "reason": answer["body"]["reason"]});
     }
@@ -110,14 +112,14 @@ fn what_differs_in_every_run_is_replaced_and_nothing_else() {
     let step = super::step::get("/");
     let answer = json!({"code": 200, "body": {
         "metadata": {"resourceVersion": "12", "uid": "", "name": "web", "managedFields": []},
-        "message": "too old resource version: 1 (77)", "at": "2026-11-27T08:00:00Z", "n": 3,
+        "message": "too old resource version: 1 (77)", "of": "watches-1/web", "at": "2026-11-27T08:00:00Z", "n": 3,
     }});
-    let shown = compared(&answer, &step);
+    let shown = compared(&answer, &step, "watches-1");
     assert_eq!(
         shown["body"],
         json!({
             "metadata": {"resourceVersion": "<set>", "uid": "", "name": "web"},
-            "message": "too old resource version: <version>", "at": "<time>", "n": 3,
+            "message": "too old resource version: <version>", "of": "<namespace>/web", "at": "<time>", "n": 3,
         })
     );
     assert_eq!(printed("NAME   AGE\nweb    15s", &[]), ["NAME  AGE", "web  <age>"]);

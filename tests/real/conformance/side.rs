@@ -49,7 +49,7 @@ impl Side {
         let mut answers = Vec::new();
         for step in &case.steps {
             let answer = self.ask(step, &asked).await;
-            answers.push(normal::compared(&answer, step));
+            answers.push(normal::compared(&answer, step, namespace));
             asked.answers.push(answer);
         }
         answers
