@@ -497,8 +497,8 @@ impl Forecaster {
 
     /// A forecaster from a checkpoint and whatever history could be read again, in time order.
     ///
-    /// The stored model is used as long as less than half of the stored history could be read; otherwise all is
-    /// fitted again.
+    /// The stored model is used as long as less than half of the stored history could be read, and that shows no other
+    /// native grid; otherwise all is fitted again.
     ///
     /// # Errors
     /// [`RestoreError`] when the checkpoint is not this version's or not of this grid: use [`Self::learn`].
@@ -510,19 +510,23 @@ impl Forecaster {
         checkpoint.check(config.step)?;
         let model = checkpoint.model(&config.global)?;
         let mut forecaster = Self::new(config);
+        // What is stored is level over each half hour, which is no grid of the source's.
+        let ForecastConfig { step, history, .. } = forecaster.config;
+        forecaster.series = Series::in_blocks(step, history, checkpoint.blocks());
         let first = recent.first().map_or(checkpoint.end(), |(at, _)| *at);
-        let stored = checkpoint.samples(forecaster.config.step, first);
+        let stored = checkpoint.samples(step, first);
         let mut oldest = None;
         for (at, value) in stored {
             oldest = oldest.or(Some(at));
-            forecaster.series.push(at, value, false);
+            forecaster.series.fill(at, value);
         }
         for &(at, value) in recent {
             forecaster.series.push(at, value, false);
         }
         let read = recent.last().map_or(Span::ZERO, |(last, _)| last.since(first));
         let kept = checkpoint.end().since(oldest.unwrap_or(first));
-        if read.millis() >= kept.millis() / 2 {
+        let other_blocks = forecaster.series.blocking() != checkpoint.blocks();
+        if read.millis() >= kept.millis() / 2 || other_blocks {
             forecaster.refit();
         } else {
             let mut fitted = forecaster.fitted(model, forecaster.clock());

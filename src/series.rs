@@ -29,7 +29,7 @@ const FINE_SAMPLES_MAX: usize = 3000;
 const BLOCKS_MAX: usize = 14_336;
 
 /// Readings above this are a unit mistake or a broken exporter and are dropped; also keeps sums within `f32`.
-const VALUE_MAX: f64 = 1e30;
+pub const VALUE_MAX: f64 = 1e30;
 
 /// What is known of one grid slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +101,11 @@ impl Series {
     /// An empty series on the grid `step` that forgets what is older than `history`.
     pub fn new(step: Step, history: Span) -> Self {
         Self::with(step, step.steps_covering(history).max(1), Blocking::usual(step))
+    }
+
+    /// The same with blocks that are known.
+    pub(crate) fn in_blocks(step: Step, history: Span, blocking: Blocking) -> Self {
+        Self::with(step, step.steps_covering(history).max(1), blocking)
     }
 
     fn with(step: Step, wanted: usize, blocking: Blocking) -> Self {
@@ -178,6 +183,13 @@ impl Series {
             self.adopt_native_grid();
         }
         taken
+    }
+
+    /// As [`Self::push`] of a number that is not the source's own: it says nothing about the source's grid.
+    pub(crate) fn fill(&mut self, at: Timestamp, value: f64) {
+        if (0.0..=VALUE_MAX).contains(&value) {
+            self.put(self.slot(at), Sample::Value(value));
+        }
     }
 
     fn put(&mut self, slot: Slot, sample: Sample) -> bool {

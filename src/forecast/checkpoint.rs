@@ -19,11 +19,11 @@ use super::model::{Knot, Model};
 use super::quantiles::N_LEVELS;
 use super::shape::Shape;
 use super::shift::{Shift, Watch};
-use crate::series::{Sample, Series};
+use crate::series::{Blocking, Sample, Series};
 use crate::units::{Span, Step, Timestamp};
 
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Half hours kept: two weeks, so that a weekly season stays usable.
 const BINS: u32 = 14 * 48;
@@ -57,6 +57,10 @@ pub enum RestoreError {
 pub struct Checkpoint {
     version: u32,
     step_seconds: u32,
+    /// How steps make up the blocks in which knots, seasons and shifts are counted.
+    blocks: Blocking,
+    /// Start of the newest step.
+    newest: Timestamp,
     /// Start of the first half hour.
     start: Timestamp,
     /// Demand in one thousandth of the counts in `history`.
@@ -109,6 +113,8 @@ impl Checkpoint {
         Some(Self {
             version: VERSION,
             step_seconds: series.step().seconds(),
+            blocks: series.blocking(),
+            newest,
             start,
             resolution,
             history: means
@@ -139,7 +145,8 @@ impl Checkpoint {
             return Err(RestoreError::Step(self.step_seconds));
         }
         let numbers = [self.scale, self.bound, self.resolution];
-        let usable = numbers.iter().all(|n| n.is_finite() && *n >= 0.0) && self.scale > 0.0;
+        let usable =
+            numbers.iter().all(|n| n.is_finite() && *n >= 0.0) && self.scale > 0.0 && self.blocks.is_sound();
         if usable && self.history.len() <= usize::try_from(BINS).unwrap_or(0) {
             Ok(())
         } else {
@@ -147,7 +154,12 @@ impl Checkpoint {
         }
     }
 
-    /// The stored history as samples on the grid `step`, each half hour level, up to `until`.
+    /// In which blocks the model counts.
+    pub(super) const fn blocks(&self) -> Blocking {
+        self.blocks
+    }
+
+    /// The stored history as samples on the grid `step`, each half hour level, before `until` and up to its newest.
     pub(super) fn samples(
         &self,
         step: Step,
@@ -161,7 +173,7 @@ impl Checkpoint {
                         let after = bin * BIN.millis() + i * step.span().millis();
                         (self.start.plus(Span::from_millis(after)), f64::from(mean) * self.resolution)
                     })
-                    .filter(move |(at, _)| *at < until)
+                    .filter(move |(at, _)| *at < until && *at <= self.newest)
             },
         )
     }

@@ -1,5 +1,7 @@
 //! Blocks of a grid, and the grid of a source that is read more often than it changes.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Block, Slot};
 use crate::units::Step;
 
@@ -20,7 +22,7 @@ const CHANGES_MIN: usize = 24;
 const OFF_GRID_ONE_IN: usize = 50;
 
 /// How slots make up blocks: `factor` slots each, one of them starting at slot `offset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocking {
     factor: i64,
     offset: i64,
@@ -30,6 +32,12 @@ impl Blocking {
     /// The blocks of a grid whose samples all differ: five minutes, rounded up to whole steps, or single slots.
     pub fn usual(step: Step) -> Self {
         Self { factor: i64::from(BLOCK_SECONDS.div_ceil(step.seconds())), offset: 0 }
+    }
+
+    /// Whether these can be blocks: read from elsewhere they may be anything.
+    pub(crate) fn is_sound(self) -> bool {
+        let longest = i64::from(2 * HOLD_SECONDS_MAX);
+        (1..=longest).contains(&self.factor) && (0..self.factor).contains(&self.offset)
     }
 
     /// Slots in a block; 1 when the grid is five minutes or coarser and nothing is averaged.

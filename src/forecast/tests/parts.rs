@@ -105,3 +105,36 @@ fn what_a_part_of_the_day_has_learned_survives_a_restart() {
         assert!(Forecaster::restore(config.clone(), &older, &[]).unwrap().forecast().is_some());
     }
 }
+
+/// What is stored of the history is level over half hours, which are no grid of the source's: knots and seasons count in
+/// blocks, and would be six times as far ahead in blocks of half an hour.
+#[test]
+fn a_checkpoint_of_minutes_forecasts_the_same_hour_in_the_same_blocks() {
+    let mut dice = Dice::new(9);
+    // To a minute past a half hour.
+    let values: Vec<f64> =
+        (0..10 * 1440 + 10 * 60 + 1).map(|n| day(n) * (1.0 + 0.02 * dice.normal())).collect();
+    let forecaster = learned(&values);
+    let kept = forecaster.checkpoint().unwrap();
+    let restored = Forecaster::restore(forecaster.config.clone(), &kept, &[]).unwrap();
+    assert_eq!(restored.series.blocking(), forecaster.series.blocking());
+    assert_eq!(restored.series.newest(), forecaster.series.newest());
+    let (before, after) = (forecaster.forecast().unwrap(), restored.forecast().unwrap());
+    for (n, (before, after)) in before.steps.iter().zip(&after.steps).enumerate() {
+        let (median, width) = (before.at(0.5).get(), before.at(0.99).get() - before.at(0.5).get());
+        assert!(
+            (after.at(0.5).get() / median - 1.0).abs() < 0.05,
+            "{n}: {} for {median}",
+            after.at(0.5).get()
+        );
+        let kept = after.at(0.99).get() - after.at(0.5).get();
+        assert!((0.5..2.0).contains(&(kept / width)), "{n}: {kept} for {width}");
+    }
+    // Blocks of no length are none.
+    let mut form = serde_json::to_value(&kept).unwrap();
+    for factor in [0, -5, i64::MAX] {
+        form["blocks"]["factor"] = factor.into();
+        let hostile: Checkpoint = serde_json::from_value(form.clone()).unwrap();
+        assert!(Forecaster::restore(forecaster.config.clone(), &hostile, &[]).is_err(), "{factor}");
+    }
+}
