@@ -32,13 +32,12 @@ pub fn apply(
     track: &Track,
     now: Timestamp,
 ) -> (Replicas, Fact) {
-    let last = track.last_change();
     if proposal > asked && !track.lowered_outside {
-        if let Some(left) = left(policy.cooldown.up, last, now) {
+        if let Some(left) = left(policy.cooldown.up, track.cools_from(true), now) {
             return (asked, Fact::Up(left));
         }
     } else if proposal < asked
-        && let Some(left) = left(policy.cooldown.down, last.max(track.begun), now)
+        && let Some(left) = left(policy.cooldown.down, track.cools_from(false), now)
     {
         return (asked, Fact::Down(left));
     }

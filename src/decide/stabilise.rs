@@ -13,9 +13,19 @@ pub enum Fact {
     /// No window binds.
     Free,
     /// A raise is held to the lowest reactive answer of the scale-up window.
-    Up(Replicas),
+    Up {
+        /// Where it stops.
+        limit: Replicas,
+        /// The lowest recommendation in the window.
+        lowest: Replicas,
+    },
     /// A decrease is held to the highest proposal of the scale-down window.
-    Down(Replicas),
+    Down {
+        /// Where it stops.
+        limit: Replicas,
+        /// The highest recommendation in the window.
+        highest: Replicas,
+    },
 }
 
 /// What the windows look at besides the proposal.
@@ -47,12 +57,12 @@ pub fn apply(
     if proposal > asked {
         let limit = lowest.max(firm).max(asked);
         if proposal > limit {
-            return (limit, Fact::Up(limit));
+            return (limit, Fact::Up { limit, lowest });
         }
     } else if proposal < asked {
         let limit = faulty!(NoWindow, proposal, highest.min(asked));
         if proposal < limit {
-            return (limit, Fact::Down(limit));
+            return (limit, Fact::Down { limit, highest });
         }
     }
     (proposal, Fact::Free)
@@ -62,10 +72,16 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Free => f.write_str("no stabilisation window binds"),
-            Self::Up(n) => write!(f, "the scale-up window holds the raise to {n}, its lowest recommendation"),
-            Self::Down(n) => {
-                write!(f, "the scale-down window holds the decrease at {n}, its highest recommendation")
+            Self::Up { limit, lowest } => {
+                write!(
+                    f,
+                    "the scale-up window holds the raise at {limit}: its lowest recommendation is {lowest}"
+                )
             }
+            Self::Down { limit, highest } => write!(
+                f,
+                "the scale-down window holds the decrease at {limit}: its highest recommendation is {highest}"
+            ),
         }
     }
 }

@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::policy::{Policy, RatePolicy};
 use crate::units::{Replicas, Span, Timestamp, faulty};
 
-/// Entries that a stabilisation window keeps at most; older ones are merged upwards (DESIGN 8).
+/// Entries that a stabilisation window keeps at most; where there are more, those of a part of it are merged (DESIGN 8).
 const WINDOW_ENTRIES_MAX: usize = 16;
+/// Parts of a window, on a grid of their own: it reaches over one more at most, and what is about to leave it lies in
+/// another.
+const WINDOW_PARTS: u64 = 14;
 /// Rate policies look back at most this far (the HPA's own bound on `periodSeconds`).
 const EVENTS_KEPT: Span = Span::from_seconds(1800);
 /// Scale events older than this are merged to groups of [`EVENT_GROUP`]; younger ones stay exact.
@@ -36,6 +39,9 @@ pub struct Track {
     /// The last decrease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_down: Option<Timestamp>,
+    /// The last change by somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_outside: Option<Timestamp>,
     /// When the history began, or was lost: as a change for decreases, as none for needed increases (I33).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begun: Option<Timestamp>,
@@ -94,8 +100,9 @@ impl Track {
         for at in &mut self.foreign {
             *at = now.min(*at);
         }
-        let Self { last_up, last_down, begun, sustain, human, .. } = self;
-        for at in [last_up, last_down, begun, &mut sustain.up, &mut sustain.down].into_iter().flatten() {
+        let Self { last_up, last_down, last_outside, begun, sustain, human, .. } = self;
+        let Sustain { up, down } = sustain;
+        for at in [last_up, last_down, last_outside, begun, up, down].into_iter().flatten() {
             *at = now.min(*at);
         }
         if let Some(human) = human {
@@ -126,6 +133,7 @@ impl Track {
             return;
         }
         self.foreign.push(now);
+        self.last_outside = Some(now);
         if asked > self.to {
             self.human = Some(HumanFloor { n: asked, until: now.plus(HUMAN_FLOOR) });
         } else {
@@ -142,6 +150,13 @@ impl Track {
     /// The last change of ours in either direction.
     pub fn last_change(&self) -> Option<Timestamp> {
         self.last_up.max(self.last_down)
+    }
+
+    /// From when a cooldown counts. An increase waits after changes of ours; a decrease after any, and after a history
+    /// that began, or was lost (I32, I33).
+    pub fn cools_from(&self, up: bool) -> Option<Timestamp> {
+        let own = self.last_change();
+        if up { own } else { own.max(self.last_outside).max(self.begun) }
     }
 
     /// Forgets what no policy looks at any more and keeps the rest small.
@@ -173,7 +188,7 @@ impl Track {
         self.down.push((now, n));
         let cutoff = now.minus(window);
         let highest = self.down.iter().filter(|(at, _)| *at > cutoff).map(|(_, n)| *n).max();
-        cap_window(&mut self.down, Replicas::max);
+        cap_window(&mut self.down, window, Replicas::max);
         highest.map_or(n, |highest| highest.max(n))
     }
 
@@ -185,7 +200,7 @@ impl Track {
         self.up.push((now, n));
         let cutoff = now.minus(window);
         let lowest = self.up.iter().filter(|(at, _)| *at > cutoff).map(|(_, n)| *n).min();
-        cap_window(&mut self.up, Replicas::min);
+        cap_window(&mut self.up, window, Replicas::min);
         lowest.map_or(n, |lowest| lowest.min(n))
     }
 }
@@ -198,14 +213,26 @@ fn keep_window(entries: &mut Vec<(Timestamp, Replicas)>, now: Timestamp, window:
     }
 }
 
-/// Merges the two oldest entries while there are too many: the later instant with the more careful count.
-fn cap_window(entries: &mut Vec<(Timestamp, Replicas)>, careful: impl Fn(Replicas, Replicas) -> Replicas) {
-    while entries.len() > WINDOW_ENTRIES_MAX {
-        let (_, oldest) = entries.remove(0);
-        if let Some(next) = entries.first_mut() {
-            next.1 = careful(oldest, next.1);
-        }
+/// Where there are too many entries those of the same part of the window become one, with the later instant and the more
+/// careful count, so that a recommendation counts for a part of the window too long at most. The parts do not move with
+/// the window: an entry is merged with its own part only, however often.
+fn cap_window(
+    entries: &mut Vec<(Timestamp, Replicas)>,
+    window: Span,
+    careful: impl Fn(Replicas, Replicas) -> Replicas,
+) {
+    if entries.len() <= WINDOW_ENTRIES_MAX {
+        return;
     }
+    let width = window.millis().div_ceil(WINDOW_PARTS).max(1).cast_signed();
+    let part = |at: Timestamp| at.millis().div_euclid(width);
+    entries.dedup_by(|later, kept| {
+        let same = part(kept.0) == part(later.0);
+        if same {
+            *kept = (later.0, careful(kept.1, later.1));
+        }
+        same
+    });
 }
 
 fn merge_old_events(events: &mut Vec<(Timestamp, i64)>, now: Timestamp) {

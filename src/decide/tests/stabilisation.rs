@@ -82,3 +82,40 @@ fn a_missing_value_does_not_begin_the_scale_up_window_anew() {
     }
     assert_eq!(desired, [10, 10, 10, 10, 15], "the recommendation of 10 at 0 s leaves the window at 60 s");
 }
+
+/// Windows are kept in a few entries whatever passes through them; a course that only rises, or only falls, has a new
+/// extreme at every tick.
+#[test]
+fn a_steady_ramp_leaves_a_window_within_a_fourteenth_of_it() {
+    for (window, every) in [(300, 15), (300, 1), (3600, 15), (1800, 60)] {
+        let window = Span::from_seconds(window);
+        let mut track = Track::begin(at(0), Replicas::new(5000));
+        let mut policy = policy();
+        (policy.behavior.up.window, policy.behavior.down.window) = (window, window);
+        let late = window.seconds().div_ceil(14);
+        for tick in 0..4 * window.seconds() / every {
+            let seconds = tick * every;
+            let now = at(seconds.cast_signed());
+            let of = |n: u64| Replicas::new(u32::try_from(n).unwrap());
+            let lowest = track.lowest_of_window(now, window, of(seconds)).get();
+            let highest = track.highest_of_window(now, window, of(5000 - seconds / 4)).get();
+            track.prune(now, &policy);
+            assert!(
+                track.up.len() <= 16 && track.down.len() <= 16,
+                "{} {}",
+                track.up.len(),
+                track.down.len()
+            );
+            let (earliest, oldest) = (
+                seconds.saturating_sub(window.seconds() + late),
+                (seconds + every).saturating_sub(window.seconds()),
+            );
+            assert!((earliest..=oldest).contains(&u64::from(lowest)), "{window} {seconds}: {lowest}");
+            let fallen = 4 * u64::from(5000 - highest);
+            assert!(
+                (earliest.saturating_sub(4)..=oldest + 4).contains(&fallen),
+                "{window} {seconds}: {highest}"
+            );
+        }
+    }
+}

@@ -131,7 +131,7 @@ pub fn tick(p: &Policy, s: &Situation, m: &mut Memory) -> Decision {
     } else if by != 0 {
         m.foreign.push(s.now);
         m.human = if by > 0 { Some((s.now, s.asked)) } else { m.human };
-        m.cooling[1] = m.cooling[1].filter(|_| by > 0);
+        m.cooling = [Some(s.now), m.cooling[1].filter(|_| by > 0)];
     }
     m.human = m.human.filter(|human| s.now - human.0 < 1_800_000);
     m.changes.retain(|change| s.now - change.0 < 1_800_000);
