@@ -95,10 +95,11 @@ impl Decision {
             .map_or(Stage::Combine, |record| record.stage.max(Stage::Combine))
     }
 
-    /// Present demand in replicas at 100 % of safe load, by the metric that needs most; `None` where none is known.
+    /// Present demand in replicas at 100 % of safe load, by the metric that needs most, and at most as many as can be
+    /// counted, so that sums of it stay finite; `None` where none is known.
     pub fn load(&self) -> Option<f64> {
         let loads = self.judged.iter().filter_map(|one| Some(one.demand?.get() / one.capacity?.get()));
-        loads.reduce(f64::max)
+        loads.reduce(f64::max).map(|load| load.min(f64::from(u32::MAX)))
     }
 
     /// What is wanted, money aside: what stood before the stage of money, and not less than present demand needs.

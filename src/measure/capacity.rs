@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::VALUE_MAX;
 use crate::units::{CapacityPerReplica, Demand, Replicas, Share, Span, Timestamp};
 
 /// Two looks are at least so far apart, or they see the same scrapes.
@@ -203,7 +204,11 @@ impl Capacity {
             return;
         }
         let density = demand.get() / ready.as_f64();
-        if ready == Replicas::ZERO || !density.is_finite() || density <= 0.0 || !Self::is_share(used) {
+        if ready == Replicas::ZERO
+            || !(0.0..=VALUE_MAX).contains(&density)
+            || density == 0.0
+            || !Self::is_share(used)
+        {
             self.last = None;
             return;
         }

@@ -34,7 +34,8 @@ impl Objective {
             Self::Quantile(level) => level.get(),
             Self::Costs { idle, missing } => {
                 let times = missing.times(idle);
-                times / (times + 1.0)
+                // So many times more that a float has no number for it is always.
+                if times.is_finite() { times / (times + 1.0) } else { 1.0 }
             }
         };
         Share::new(level.clamp(LEVELS.0, LEVELS.1))
@@ -91,6 +92,7 @@ mod tests {
         assert!((level("0.10", "9.90") - 0.99).abs() < 1e-12);
         assert!((level("1", "1") - 0.5).abs() < 1e-12);
         assert!((level("0.000001", "1000000") - 0.9999).abs() < 1e-12, "a forecast says no more than that");
+        assert!((level("0.00000000000000000000000001", "1000000") - 0.9999).abs() < 1e-12, "nor of any more");
     }
 
     #[test]

@@ -575,6 +575,11 @@ fn hostile(judge: &mut Judge, case: &Case, draw: &mut Draw) {
         judge.hold(14, !blind || !scene.events.is_empty() || desired >= stands, || {
             format!("hostile: {desired}")
         });
+        // What it leaves can be read again: a number that is none would lose all of it.
+        if draw.happens(0.05) {
+            let read = Memory::read(&serde_json::to_value(&tick.memory).unwrap());
+            judge.hold(33, read.has_decided(), || "hostile: its memory cannot be read".into());
+        }
         memory = tick.memory;
     }
 }
