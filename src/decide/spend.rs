@@ -242,23 +242,36 @@ fn unknown(
     (proposal.min(limit), growth)
 }
 
+/// The beginning of a sentence that says why replicas are withheld; empty where none are.
+struct Withheld(Replicas);
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get() {
+            0 => Ok(()),
+            1 => f.write_str("1 replica withheld: "),
+            n => write!(f, "{n} replicas withheld: "),
+        }
+    }
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PriceUnknown { unpriced, withheld, growth, allowance: _ } => match growth {
                 UnpricedGrowth::Held => write!(
                     f,
-                    "{withheld} replicas withheld: {unpriced}; until it is known growth stops at what present demand needs"
+                    "{}{unpriced}; until it is known growth stops at what present demand needs",
+                    Withheld(*withheld)
                 ),
                 UnpricedGrowth::Warned => write!(f, "{unpriced}; growth goes on, since onExceed is Warn"),
                 UnpricedGrowth::Unlimited => write!(f, "{unpriced}; nothing is limited by money"),
             },
             Self::NoPrice => f.write_str("no price is stated: nothing is limited by money"),
             Self::Within { hourly, currency } => write!(f, "costs {hourly} {currency} an hour"),
-            Self::Withheld { cap, withheld, most, price, currency } => write!(
-                f,
-                "{withheld} replicas withheld: {most} {currency} an hour pay for {cap} at {price} each"
-            ),
+            Self::Withheld { cap, withheld, most, price, currency } => {
+                write!(f, "{}{most} {currency} an hour pay for {cap} at {price} each", Withheld(*withheld))
+            }
             Self::Budgeted { hourly, beyond, allowance } => {
                 let Allowance { budget, currency, remaining, theta, .. } = allowance;
                 write!(
@@ -295,7 +308,8 @@ impl fmt::Display for Fact {
             }
             Self::NoBudget { budget, withheld } => write!(
                 f,
-                "{withheld} replicas withheld: budget {budget} is not there, or does not take this autoscaler; present demand is served"
+                "{}budget {budget} is not there, or does not take this autoscaler; present demand is served",
+                Withheld(*withheld)
             ),
         }
     }

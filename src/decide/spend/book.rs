@@ -366,7 +366,8 @@ impl Book {
         if let Some(plan) = self.plan {
             let age = now.since(plan.at);
             let waits = if self.changed { NEW_MEMBER_WAITS } else { PLAN_EVERY };
-            if age < waits {
+            // A plan of a time that is yet to come is that of a clock set back since.
+            if age < waits && plan.at <= now {
                 return plan;
             }
         }

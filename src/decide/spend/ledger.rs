@@ -68,23 +68,36 @@ impl Ledger {
             self.period = stretch.start;
             self.at = self.at.max(stretch.start).min(now);
         }
-        // A price that is no longer known goes on to count as it was.
-        if price.is_some() && price != self.price {
-            if self.price.is_some() {
-                self.settled = self.spent(None);
-                self.settled_over = self.overdrawn(None);
-                (self.replica_seconds, self.over_seconds) = (0, 0);
-            }
-            self.replica_seconds = faulty!(UnpricedTimeIsFree, 0, self.replica_seconds);
-            self.price = price;
-        }
         let gap = now.since(self.at);
+        let recent = gap <= RECENT;
+        // Nobody knows when in a longer gap the price fell, as nobody knows when replicas did.
+        let counts_before = recent || price >= self.price;
+        if counts_before {
+            self.take_price(price);
+        }
         let seconds = gap.seconds();
-        let stood = if gap <= RECENT { replicas } else { replicas.max(self.replicas) };
+        let stood = if recent { replicas } else { replicas.max(self.replicas) };
         self.replica_seconds = plus(self.replica_seconds, stood, seconds);
         self.over_seconds = plus(self.over_seconds, self.over.min(stood), seconds);
         self.at = faulty!(AccountsTwice, self.at, self.at.plus(Span::from_seconds(seconds)));
         self.replicas = replicas;
+        if !counts_before {
+            self.take_price(price);
+        }
+    }
+
+    /// From now on `price` counts; one that is no longer known goes on to count as it was.
+    fn take_price(&mut self, price: Option<PricePerReplicaHour>) {
+        if price.is_none() || price == self.price {
+            return;
+        }
+        if self.price.is_some() {
+            self.settled = self.spent(None);
+            self.settled_over = self.overdrawn(None);
+            (self.replica_seconds, self.over_seconds) = (0, 0);
+        }
+        self.replica_seconds = faulty!(UnpricedTimeIsFree, 0, self.replica_seconds);
+        self.price = price;
     }
 
     /// Notes how many of the replicas that stand from now on the overdraft pays for: those above what is `paid` for that

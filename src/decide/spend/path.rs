@@ -177,6 +177,13 @@ impl Part {
         sum
     }
 
+    /// What `minReplicas` cost until the end of the period.
+    fn minima(&self) -> Money {
+        let seconds =
+            self.rest.0.iter().fold(0_u64, |sum, (_, seconds)| sum.saturating_add(u64::from(*seconds)));
+        self.price.of_replica_seconds(seconds.saturating_mul(u64::from(self.min.get())))
+    }
+
     /// What that costs; `times` thousandths of what is needed.
     pub fn cost(&self, theta: Theta, times: u32) -> Money {
         self.price.of_replica_seconds(self.replica_seconds(theta, times))
@@ -199,12 +206,13 @@ pub struct Shares {
 /// Shares `remaining` out among `parts`: the minima first, then by priority; parts of one priority get one share.
 pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
     let cost = |part: &Part, theta: Theta| part.cost(theta, 1000);
-    let minima = parts.iter().fold(Money::ZERO, |sum, part| sum.plus(cost(part, Theta::ZERO)));
+    let feasible = parts.iter().fold(Money::ZERO, |sum, part| sum.plus(part.minima())) <= remaining;
+    let least = parts.iter().fold(Money::ZERO, |sum, part| sum.plus(cost(part, Theta::ZERO)));
     let mut thetas = vec![Theta::ZERO; parts.len()];
-    if minima > remaining {
-        return Shares { thetas, surplus: Money::ZERO, feasible: false, deficit: minima.less(remaining) };
+    if least > remaining {
+        return Shares { thetas, surplus: Money::ZERO, feasible, deficit: least.less(remaining) };
     }
-    let mut left = remaining.less(minima);
+    let mut left = remaining.less(least);
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (i, part) in parts.iter().enumerate() {
         let rank = faulty!(PriorityUpsideDown, u32::MAX - part.priority, part.priority);
@@ -226,7 +234,7 @@ pub fn share_out(remaining: Money, parts: &[Part]) -> Shares {
         }
     }
     let all = thetas.iter().all(|theta| *theta == Theta::ONE);
-    Shares { thetas, surplus: if all { left } else { Money::ZERO }, feasible: true, deficit: Money::ZERO }
+    Shares { thetas, surplus: if all { left } else { Money::ZERO }, feasible, deficit: Money::ZERO }
 }
 
 /// The largest share whose cost fits; costs are monotone, and nothing at all fits. Each cost is a walk over every need of

@@ -345,8 +345,13 @@ fn shares_fit(members: &[Member], thousandths: u32) -> Held {
     let remaining = cost(&|_| Theta::ONE).for_seconds(u64::from(thousandths) * 36 / 10);
     let shares = share_out(remaining, &parts);
     let all = cost(&|i| shares.thetas[i]);
-    prop_assert_eq!(shares.feasible, cost(&|_| Theta::ZERO) <= remaining);
-    if shares.feasible {
+    let minima = parts.iter().fold(Money::ZERO, |sum, part| {
+        let minimum = Part { stands: n(0), rest: Rest::level(n(0), 24 * 3600), ..part.clone() };
+        sum.plus(minimum.cost(Theta::ZERO, 1000))
+    });
+    prop_assert_eq!(shares.feasible, minima <= remaining);
+    if cost(&|_| Theta::ZERO) <= remaining {
+        prop_assert!(shares.feasible);
         // A third of a cent has no end in decimals.
         let crumbs = money("0.0000001");
         prop_assert!(all.plus(shares.surplus) <= remaining.plus(crumbs));
@@ -397,6 +402,10 @@ fn the_higher_priority_is_served_first() {
     let equal = share_out(money("100"), &[part(1), part(1)]);
     assert_eq!(equal.thetas.iter().map(|one| one.of(n(10))).collect::<Vec<_>>(), [n(5), n(5)]);
     assert!(!share_out(money("39"), &[part(1), part(5)]).feasible);
+    // What stands costs more than is left, and its minimum does not: minReplicas are not what is wrong.
+    let stood = Part { stands: n(10), ..part(1) };
+    let short = share_out(money("39"), &[stood]);
+    assert!(short.feasible && short.thetas == [Theta::ZERO] && short.deficit > Money::ZERO, "{short:?}");
 }
 
 #[test]
@@ -426,6 +435,35 @@ fn i45_a_ledger_is_idempotent_and_no_step_of_the_clock_refills_it() {
         (stretch(1).start, money("4")),
         "yesterday is not opened anew"
     );
+}
+
+#[test]
+fn a_long_gap_costs_the_dearer_of_the_prices_at_its_ends() {
+    let stretch = Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) };
+    let stands = |cents: u64| Stands { replicas: n(4), price: Some(price(cents)) };
+    let mut ledger = Ledger::begin("shop", (stretch, MONDAY), stands(50));
+    let mut spent = |hour: u64, cents: u64| {
+        ledger.account(MONDAY.plus(Span::from_hours(hour)), stretch, stands(cents));
+        ledger.spent(None)
+    };
+    assert_eq!(spent(5, 10), money("10"), "it fell at some time in five hours");
+    assert_eq!(spent(6, 10), money("10.4"), "from then on it counts");
+    assert_eq!(spent(7, 100), money("14.4"), "it rose");
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_no_plan_of_later() {
+    let mut book = Book::open(rule(money("60"), None), MONDAY);
+    let stands = Stands { replicas: n(1), price: Some(price(100)) };
+    let claim = Claim { priority: 0, price: Some(price(100)), min: n(1), asked: n(1), wish: n(1) };
+    book.note("a", claim, Ledger::begin("shop", (book.period(), MONDAY), stands));
+    let foreseen = |need: u32| Needs { from: MONDAY, ahead: vec![(n(need), 86_400)], spread: (1000, 1000) };
+    book.foresee("a", foreseen(1));
+    let later = MONDAY.plus(Span::from_hours(2));
+    assert_eq!(book.report(later).theta, Theta::ONE);
+    book.foresee("a", foreseen(10));
+    let theta = book.report(later.minus(Span::from_hours(1))).theta;
+    assert!(theta < Theta::ONE, "ten for a day cost 240 of 60: {theta}");
 }
 
 #[test]
