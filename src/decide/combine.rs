@@ -41,8 +41,10 @@ pub struct Fact {
 /// Which answer the proposal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The reactive answer.
+    /// The reactive answer, larger than the forecast's.
     Reactive,
+    /// The reactive answer alone: no forecast takes part.
+    Alone,
     /// The forecast.
     Forecast,
     /// Present demand at `floorUtilization`.
@@ -56,7 +58,7 @@ fn choose(policy: &Policy, answers: &Answers) -> (Replicas, Source) {
     if policy.actuation == Actuation::HorizontalPodAutoscalerFloor {
         return wants.map_or((policy.bounds.min(), Source::Hpa), |n| (n, Source::Forecast));
     }
-    let Some(wants) = wants else { return (answers.reactive, Source::Reactive) };
+    let Some(wants) = wants else { return (answers.reactive, Source::Alone) };
     let mut rival = match policy.mode {
         Mode::Floor => (faulty!(BelowReactive, Replicas::ZERO, answers.reactive), Source::Reactive),
         Mode::Active | Mode::DryRun => {
@@ -110,6 +112,7 @@ impl fmt::Display for Fact {
         }
         match from {
             Source::Reactive => write!(f, "the reactive answer is larger: {proposal}"),
+            Source::Alone => write!(f, "the reactive answer decides: {proposal}; no forecast takes part"),
             Source::Forecast => write!(f, "the forecast decides: {proposal}"),
             Source::Present => write!(f, "present demand decides: {proposal}"),
             Source::Hpa => {

@@ -44,13 +44,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in their order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Evidence,
         Self::Reactive,
         Self::Forecast,
         Self::Predictive,
         Self::Combine,
         Self::Floors,
+        Self::Guards,
         Self::Threshold,
         Self::Stabilise,
         Self::Rate,

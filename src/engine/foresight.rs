@@ -7,14 +7,18 @@ use crate::forecast::{ForecastConfig, GlobalModel, Keeper, QuantileForecast, Tru
 use crate::policy::{MetricRule, Policy};
 use crate::units::{CapacityPerReplica, Replicas, Share, Span, Timestamp, offset_of, replicas_ceil};
 
-/// How far ahead is forecast (DESIGN 5: 60 minutes).
+/// How far ahead is forecast (DESIGN 5: 60 minutes), but for longer leads.
 const HORIZON: Span = Span::from_hours(1);
+
+/// Steps from the step that holds the lead to the end of the horizon: itself, and one for a sample that comes late.
+const STEPS_FROM_LEAD: usize = 2;
 
 /// A keeper for a metric of the autoscaler `key` (`namespace/name`) to which `windows` are announced; trust is measured at a time of the hour that
 /// follows from the names.
 pub fn keeper(key: &str, policy: &Policy, rule: &MetricRule, windows: Arc<[Window]>) -> Keeper {
     let zone = TimeZone::parse(&policy.time_zone).unwrap_or(TimeZone::UTC);
-    let horizon_steps = policy.step.steps_covering(HORIZON);
+    let lead_steps = policy.step.steps_covering(policy.lead);
+    let horizon_steps = policy.step.steps_covering(HORIZON).max(lead_steps + STEPS_FROM_LEAD);
     let config = ForecastConfig {
         step: policy.step,
         history: policy.history,

@@ -109,6 +109,13 @@ impl Memory {
         for evidence in &mut self.evidence {
             evidence.set_back(now);
         }
+        if let Some(shadow) = &mut self.shadow {
+            // Replicas that are starting need as long as they needed before.
+            let back = shadow.account.at.since(now);
+            for (serves_at, _) in &mut shadow.pending {
+                *serves_at = serves_at.minus(back);
+            }
+        }
         let shadow = self.shadow.as_mut().map(|shadow| &mut shadow.track);
         for track in self.track.as_mut().into_iter().chain(shadow) {
             track.set_back(now);

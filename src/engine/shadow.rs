@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::{Decision, Track};
 use crate::measure::GAP_MAX;
 use crate::policy::Policy;
-use crate::units::{Replicas, Timestamp};
+use crate::units::{Replicas, Span, Timestamp};
 
 /// The shadow target and its account since `since`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,13 +87,16 @@ impl Shadow {
         let Stood { asked: standing, beside, .. } = std::mem::replace(&mut self.stood, stands);
         let account = &mut self.account;
         let elapsed = decision.at.since(account.at);
-        account.at = decision.at;
-        if elapsed > GAP_MAX {
+        if elapsed > GAP_MAX || decision.at < account.at {
+            account.at = decision.at;
             return;
         }
-        let seconds = elapsed.seconds_f64();
-        account.replica_seconds += u64::from(self.asked.max(beside).get()) * elapsed.seconds();
-        account.standing_seconds += u64::from(standing.get()) * elapsed.seconds();
+        // Whole seconds; the rest counts with the next tick.
+        let whole = elapsed.seconds();
+        account.at = account.at.plus(Span::from_seconds(whole));
+        let seconds = Span::from_seconds(whole).seconds_f64();
+        account.replica_seconds += u64::from(self.asked.max(beside).get()) * whole;
+        account.standing_seconds += u64::from(standing.get()) * whole;
         let serves = if beside > Replicas::ZERO { self.ready.max(stands.ready) } else { self.ready };
         let load = decision.load().unwrap_or(0.0);
         account.demand_seconds += load * seconds;

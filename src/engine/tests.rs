@@ -277,3 +277,90 @@ fn shares_of_the_shadow_begin_at_zero() {
     assert!(account.unserved_share().abs() < f64::EPSILON);
     assert!(Share::new(account.unserved_share()).is_some());
 }
+
+#[test]
+fn the_shadow_accounts_for_the_whole_of_ticks_that_come_early() {
+    let mut memory = Memory::default();
+    for i in 0..=1000 {
+        let metrics = [seen(value(700.0, 15 * i), None)];
+        let now = crate::units::Timestamp::from_millis(at(0).millis() + 14_999 * i);
+        let observation = Observation { now, ..observe(0, 10, &metrics) };
+        memory = tick(&policy(), &observation, &memory).memory;
+    }
+    let account = memory.shadow.unwrap().account;
+    assert!((149_980..=149_990).contains(&account.replica_seconds), "{account:?}");
+    assert!((149_980..=149_990).contains(&account.standing_seconds), "{account:?}");
+}
+
+#[test]
+fn replicas_of_the_shadow_that_start_need_no_longer_when_the_clock_is_set_back() {
+    let mut policy = policy();
+    policy.lead = Span::from_minutes(2);
+    let (mut memory, mut served) = (Memory::default(), Vec::new());
+    // Twice the demand a minute after the start; then the clock goes back an hour.
+    for (seconds, x) in
+        [(0, 700.0), (60, 1400.0), (75, 1400.0), (-3525, 1400.0), (-3435, 1400.0), (-3420, 1400.0)]
+    {
+        let metrics = [seen(value(x, seconds), None)];
+        memory = tick(&policy, &observe(seconds, 10, &metrics), &memory).memory;
+        served.push(memory.shadow.as_ref().unwrap().ready.get());
+    }
+    assert_eq!(
+        served,
+        [10, 10, 10, 10, 10, 20],
+        "asked for 15 s before the clock went back, they start 105 s after it"
+    );
+}
+
+#[test]
+fn a_stage_is_found_by_its_name() {
+    for stage in crate::decide::Stage::ALL {
+        assert_eq!(crate::decide::Stage::named(stage.name()), Some(stage));
+    }
+    let metrics = [seen(value(700.0, 0), None)];
+    let decided = tick(&policy(), &observe(0, 10, &metrics), &Memory::default()).decision;
+    let stages: Vec<_> = decided.stages.iter().map(|one| one.stage).collect();
+    assert_eq!(stages, crate::decide::Stage::ALL, "each of them has its say");
+}
+
+#[test]
+fn the_longest_lead_is_within_the_forecast_also_when_a_sample_is_late() {
+    for (step, lead) in [(60, 3600), (300, 3600), (300, 3300), (15, 3600), (60, 240)] {
+        let mut policy = policy();
+        (policy.step, policy.lead) = (Step::new(step).unwrap(), Span::from_seconds(lead));
+        let keeper = foresight::keeper("shop/web", &policy, &policy.metrics[0], [].into());
+        let steps = keeper.config().horizon_steps;
+        let mut outlook = sure(0, &vec![700.0; steps]);
+        outlook.step = policy.step;
+        // The newest step began two steps ago: its own end, and one that has not come.
+        let now = outlook.newest.plus(policy.step.span()).plus(policy.step.span());
+        let seen = seen(value(700.0, now.since(at(0)).seconds().cast_signed()), Some(&outlook));
+        let observation = Observation { now, ..observe(0, 10, std::slice::from_ref(&seen)) };
+        let decision = tick(&policy, &observation, &Memory::default()).decision;
+        let told = decision.stages.iter().find(|one| one.stage == crate::decide::Stage::Predictive).unwrap();
+        assert!(!told.fact.to_string().contains("no longer"), "{step} {lead}: {}", told.fact);
+    }
+}
+
+#[test]
+fn i32_a_decrease_waits_its_cooldown_after_a_change_by_somebody_else_too() {
+    let mut policy = policy();
+    policy.cooldown.down = Span::from_hours(2);
+    policy.behavior.down.window = Span::ZERO;
+    // The history begins with 5 at zero; somebody asks for `other` five hours later, and 5 are enough all along.
+    for (other, left_at) in [(12, 7 * 3600), (8, 7 * 3600)] {
+        let (mut memory, mut asked, mut fell_at) = (Memory::default(), 5, None);
+        for minute in 0..8 * 60 {
+            let seconds = 60 * minute;
+            asked = if minute == 5 * 60 { other } else { asked };
+            let metrics = [seen(value(350.0, seconds), None)];
+            let ticked = tick(&policy, &observe(seconds, asked, &metrics), &memory);
+            if ticked.decision.write.is_some() {
+                fell_at.get_or_insert(seconds);
+            }
+            asked = ticked.decision.write.map_or(asked, Replicas::get);
+            memory = ticked.memory;
+        }
+        assert_eq!(fell_at, Some(left_at), "{other} were asked for at 5 h");
+    }
+}
