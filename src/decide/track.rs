@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Policy, RatePolicy};
-use crate::units::{Replicas, Span, Timestamp, faulty};
+use crate::units::{Replicas, Span, Step, Timestamp, faulty};
 
 /// Entries that a stabilisation window keeps at most; where there are more, those of a part of it are merged (DESIGN 8).
 const WINDOW_ENTRIES_MAX: usize = 16;
-/// Parts of a window, on a grid of their own: it reaches over one more at most, and what is about to leave it lies in
-/// another.
-const WINDOW_PARTS: u64 = 14;
+/// Parts of a window, on a grid that begins with each UTC day: it reaches over two more at most, and what is about to
+/// leave it lies in another.
+const WINDOW_PARTS: u64 = 13;
 /// Rate policies look back at most this far (the HPA's own bound on `periodSeconds`).
 const EVENTS_KEPT: Span = Span::from_seconds(1800);
 /// Scale events older than this are merged to groups of [`EVENT_GROUP`]; younger ones stay exact.
@@ -225,7 +225,8 @@ fn cap_window(
         return;
     }
     let width = window.millis().div_ceil(WINDOW_PARTS).max(1).cast_signed();
-    let part = |at: Timestamp| at.millis().div_euclid(width);
+    let day = Step::DAY.span().millis().cast_signed();
+    let part = |at: Timestamp| (at.millis().div_euclid(day), at.millis().rem_euclid(day) / width);
     entries.dedup_by(|later, kept| {
         let same = part(kept.0) == part(later.0);
         if same {

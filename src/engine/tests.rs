@@ -280,12 +280,14 @@ fn shares_of_the_shadow_begin_at_zero() {
 
 #[test]
 fn the_shadow_accounts_for_the_whole_of_ticks_that_come_early() {
+    let mut policy = policy();
+    policy.mode = Mode::DryRun;
     let mut memory = Memory::default();
     for i in 0..=1000 {
         let metrics = [seen(value(700.0, 15 * i), None)];
         let now = crate::units::Timestamp::from_millis(at(0).millis() + 14_999 * i);
         let observation = Observation { now, ..observe(0, 10, &metrics) };
-        memory = tick(&policy(), &observation, &memory).memory;
+        memory = tick(&policy, &observation, &memory).memory;
     }
     let account = memory.shadow.unwrap().account;
     assert!((149_980..=149_990).contains(&account.replica_seconds), "{account:?}");
@@ -295,7 +297,7 @@ fn the_shadow_accounts_for_the_whole_of_ticks_that_come_early() {
 #[test]
 fn replicas_of_the_shadow_that_start_need_no_longer_when_the_clock_is_set_back() {
     let mut policy = policy();
-    policy.lead = Span::from_minutes(2);
+    (policy.mode, policy.lead) = (Mode::DryRun, Span::from_minutes(2));
     let (mut memory, mut served) = (Memory::default(), Vec::new());
     // Twice the demand a minute after the start; then the clock goes back an hour.
     for (seconds, x) in

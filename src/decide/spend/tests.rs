@@ -440,9 +440,9 @@ fn i45_a_ledger_is_idempotent_and_no_step_of_the_clock_refills_it() {
 #[test]
 fn a_long_gap_costs_the_dearer_of_the_prices_at_its_ends() {
     let stretch = Stretch { start: MONDAY, end: MONDAY.plus(Span::from_hours(24)) };
-    let stands = |cents: u64| Stands { replicas: n(4), price: Some(price(cents)) };
+    let stands = |cents: u32| Stands { replicas: n(4), price: Some(price(cents)) };
     let mut ledger = Ledger::begin("shop", (stretch, MONDAY), stands(50));
-    let mut spent = |hour: u64, cents: u64| {
+    let mut spent = |hour: u64, cents: u32| {
         ledger.account(MONDAY.plus(Span::from_hours(hour)), stretch, stands(cents));
         ledger.spent(None)
     };

@@ -86,13 +86,13 @@ fn a_missing_value_does_not_begin_the_scale_up_window_anew() {
 /// Windows are kept in a few entries whatever passes through them; a course that only rises, or only falls, has a new
 /// extreme at every tick.
 #[test]
-fn a_steady_ramp_leaves_a_window_within_a_fourteenth_of_it() {
+fn a_steady_ramp_leaves_a_window_within_a_thirteenth_of_it() {
     for (window, every) in [(300, 15), (300, 1), (3600, 15), (1800, 60)] {
         let window = Span::from_seconds(window);
         let mut track = Track::begin(at(0), Replicas::new(5000));
         let mut policy = policy();
         (policy.behavior.up.window, policy.behavior.down.window) = (window, window);
-        let late = window.seconds().div_ceil(14);
+        let late = window.seconds().div_ceil(13);
         for tick in 0..4 * window.seconds() / every {
             let seconds = tick * every;
             let now = at(seconds.cast_signed());

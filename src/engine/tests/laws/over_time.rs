@@ -47,8 +47,8 @@ pub(super) fn remembered_later(memory: &mut Memory, by: Span) {
     for at in &mut track.foreign {
         *at = at.plus(by);
     }
-    let Track { last_up, last_down, begun, sustain, human, .. } = track;
-    for at in [last_up, last_down, begun, &mut sustain.up, &mut sustain.down] {
+    let Track { last_up, last_down, last_outside, begun, sustain, human, .. } = track;
+    for at in [last_up, last_down, last_outside, begun, &mut sustain.up, &mut sustain.down] {
         *at = at.map(|at| at.plus(by));
     }
     if let Some(human) = human {
