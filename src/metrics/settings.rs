@@ -159,7 +159,7 @@ impl SourceSettings {
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|_| {
-            self.fault("TLS: there are no usable certificates, neither in caPem nor on the system: set caPem")
+            self.fault("TLS: there are no usable certificates, neither in spec.caSecretRef nor on the system: set spec.caSecretRef")
         })?;
         Ok((base, client))
     }

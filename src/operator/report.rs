@@ -23,7 +23,7 @@ use crate::forecast::{Summary, Trust, TrustState};
 use crate::policy::Policy;
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::Numbers;
-use crate::units::{Replicas, parse_quantity};
+use crate::units::{Replicas, parse_quantity, replicas_ceil};
 
 /// An error and its causes in one line, each once.
 pub fn chain(error: &dyn Error) -> String {
@@ -61,15 +61,19 @@ pub fn write_problem(written: &Written) -> Option<(&'static str, String)> {
     }
 }
 
-/// The sum of a resource's requests over the containers of a workload's pod template.
+/// The sum of a resource's requests over what runs in a pod of a workload's template: its containers, and its sidecars
+/// among the init containers. A limit without a request is one; `None` where one of them states neither.
 pub fn pod_requests(workload: &Value, resource: &str) -> Option<f64> {
-    let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
-    let mut sum = 0.0;
-    for container in containers {
-        let request = container.pointer("/resources/requests")?.get(resource)?;
-        sum += parse_quantity(request.as_str()?).ok()?;
+    let pod = workload.pointer("/spec/template/spec")?;
+    let list = |name: &str| pod.get(name).and_then(Value::as_array).into_iter().flatten();
+    let sidecars = list("initContainers").filter(|one| one["restartPolicy"] == "Always");
+    let mut sum = None;
+    for container in list("containers").chain(sidecars) {
+        let stated = |kind: &str| container.pointer("/resources")?.get(kind)?.get(resource);
+        let request = stated("requests").or_else(|| stated("limits"))?;
+        sum = Some(sum.unwrap_or(0.0) + parse_quantity(request.as_str()?).ok()?);
     }
-    Some(sum)
+    sum
 }
 
 /// The forecast as the status shows it: of the first metric that has one, with the coverage of all.
@@ -94,7 +98,7 @@ fn forecast(signal: &Signal, trust: &BTreeMap<String, TrustState>) -> Option<For
         best.map(|(at, median)| NextPeakStatus {
             at: to_jiff(at),
             demand: Some(format!("{median:.4}")),
-            replicas: None,
+            replicas: signal.capacity().map(|capacity| replicas_ceil(median / capacity.get()).get()),
         })
     });
     let coverage = format!("p90 {}, p99 {}", summary.coverage_90, summary.coverage_99);

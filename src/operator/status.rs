@@ -5,7 +5,7 @@ use crate::api::{
     DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscaler,
     PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
 };
-use crate::decide::{Absence, Decision, Most, Stage, Standing, guards, spend};
+use crate::decide::{Absence, Decision, Fact, Most, Stage, Standing, guards, spend};
 use crate::edge::clock::{from_jiff, to_jiff};
 use crate::engine::{Account, Memory, Shadow};
 use crate::policy::{Mode, Policy, SpendRule};
@@ -226,13 +226,17 @@ fn limited(decision: &Decision) -> Claim {
         None => Claim::new("ScalingLimited", false, "DesiredWithinRange", "no limit binds"),
         Some(record) => {
             let reason = match record.stage {
+                Stage::Guards if matches!(record.fact, Fact::Guards(guards::Fact::Rollout { .. })) => {
+                    "Rollout"
+                }
                 Stage::Guards => "Frozen",
                 Stage::Rate => "RatePolicy",
                 Stage::Cooldown => "Cooldown",
-                Stage::Spend if decision.money().is_some_and(|fact| fact.limited().is_some()) => {
-                    "SpendBudget"
-                }
-                Stage::Spend => "MaxPerHour",
+                Stage::Spend => match decision.money() {
+                    Some(spend::Fact::PriceUnknown { .. }) => "PriceUnknown",
+                    Some(fact) if fact.limited().is_some() => "SpendBudget",
+                    _ => "MaxPerHour",
+                },
                 Stage::Stabilise => "Stabilized",
                 _ => "ReplicaBounds",
             };

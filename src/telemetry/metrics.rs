@@ -214,7 +214,11 @@ impl Metrics {
             budgets: BudgetGauges::register(&mut registry),
         };
         registry.register("decisions", "Decisions by binding stage and reason", metrics.decisions.clone());
-        registry.register("writes", "Writes to the API server by what and result", metrics.writes.clone());
+        registry.register(
+            "writes",
+            "What became of each tick's write to the target, by result",
+            metrics.writes.clone(),
+        );
         registry.register("source_reads", "Reads of metric sources by result", metrics.source_reads.clone());
         registry.register("events", "Kubernetes Events by result", metrics.events.clone());
         registry.register("facts", "Facts stated about objects by reason", metrics.facts.clone());
@@ -241,7 +245,7 @@ impl Metrics {
         self.decisions.get_or_create(&DecisionLabels { stage, reason }).inc();
     }
 
-    /// Counts a write of `what` (`scale`, `hpa`, `status`).
+    /// Counts what became of a tick's write to `what`: its `target`, also where there was nothing to write.
     pub fn wrote(&self, what: &'static str, result: &'static str) {
         self.writes.get_or_create(&WriteLabels { what, result }).inc();
     }
@@ -333,12 +337,12 @@ mod tests {
     fn counters_and_gauges_are_encoded_under_our_prefix() {
         let (metrics, registry) = Metrics::register();
         metrics.decided("rate", "Limited");
-        metrics.wrote("scale", "written");
+        metrics.wrote("target", "written");
         metrics.ticked(Duration::from_millis(3), Duration::ZERO);
         metrics.show(&web(), &Numbers { asked: 7, demand_p99: Some(f64::NAN), ..Numbers::default() });
         let text = encode(&registry).unwrap();
         assert!(text.contains("foresail_decisions_total{stage=\"rate\",reason=\"Limited\"} 1"), "{text}");
-        assert!(text.contains("foresail_writes_total{what=\"scale\",result=\"written\"} 1"), "{text}");
+        assert!(text.contains("foresail_writes_total{what=\"target\",result=\"written\"} 1"), "{text}");
         assert!(text.contains("foresail_asked_replicas{namespace=\"shop\",name=\"web\"} 7.0"), "{text}");
         assert!(!text.contains("p99{"), "{text}");
         assert!(text.ends_with("# EOF\n"));

@@ -74,7 +74,7 @@ Foresail's own (status, checkpoints) and Events.
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch]
 - apiGroups: [apps]
-  resources: [deployments, statefulsets]
+  resources: [deployments, statefulsets, replicasets]
   verbs: [get, list, watch]
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale, replicasets/scale]

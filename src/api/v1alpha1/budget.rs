@@ -135,8 +135,8 @@ pub struct SpendBudgetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// SpecValid, BudgetFeasible (the minima are paid for until the period ends), WithinBudget and OverdraftUsed, with
-    /// reasons.
+    /// SpecValid, BudgetFeasible (the minima are paid for until the period ends), WithinBudget, OverdraftUsed and
+    /// PricesKnown, with reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

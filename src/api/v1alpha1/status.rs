@@ -178,7 +178,7 @@ pub struct ObjectiveStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub asks: Option<String>,
-    /// The quantile of demand that keeps it, as 98.7%; of a share of demand the one that kept it over the last week.
+    /// The quantile of demand that keeps it, as 98.7%; of a share of demand the one that kept it over three quarters of the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub level: Option<String>,
@@ -314,11 +314,11 @@ pub struct ForecastStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub experts: Vec<ExpertStatus>,
-    /// How much cheaper decisions by the forecast are than by present demand; above 0 is better.
+    /// How much cheaper decisions by the forecast are than by the better of the reactive answer and the same time of a day or week before; above 0 is better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub skill: Option<String>,
-    /// Share of samples that fell within the 90 % interval.
+    /// Shares of past samples under the forecast's .90 and .99 quantiles, as p90 0.912, p99 0.991.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub coverage: Option<String>,
@@ -361,7 +361,7 @@ pub struct NextPeakStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub demand: Option<String>,
-    /// Replicas that it needs.
+    /// Replicas that the median needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
 }

@@ -112,8 +112,7 @@ fn what_a_part_of_the_day_has_learned_survives_a_restart() {
 fn a_checkpoint_of_minutes_forecasts_the_same_hour_in_the_same_blocks() {
     let mut dice = Dice::new(9);
     // To a minute past a half hour.
-    let values: Vec<f64> =
-        (0..10 * 1440 + 10 * 60 + 1).map(|n| day(n) * (1.0 + 0.02 * dice.normal())).collect();
+    let values: Vec<f64> = (0..=10 * 1440 + 10 * 60).map(|n| day(n) * (1.0 + 0.02 * dice.normal())).collect();
     let forecaster = learned(&values);
     let kept = forecaster.checkpoint().unwrap();
     let restored = Forecaster::restore(forecaster.config.clone(), &kept, &[]).unwrap();
