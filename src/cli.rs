@@ -20,6 +20,7 @@ mod price_book;
 pub mod promote;
 pub mod replay;
 mod samples;
+mod server;
 
 use std::ffi::OsString;
 use std::path::Path;

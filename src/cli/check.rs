@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::Output;
 use super::manifest::{self, Document};
 use super::plan::price::PodRequests;
+use super::server::Asker;
 use crate::api::{self, FieldError};
 use prices::Prices;
 use today::Today;
@@ -46,6 +47,9 @@ pub struct CheckArgs {
     /// Ask this server instead of the MetricSource, whose URL may only be reachable in the cluster.
     #[arg(long, value_name = "URL", requires = "cluster")]
     prometheus: Option<String>,
+
+    #[command(flatten)]
+    asker: Asker,
 
     /// How to print the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -121,7 +125,7 @@ struct Entry {
 /// # Errors
 /// When standard output is closed, or `--cluster` finds no cluster.
 pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let CheckArgs { files, price_book, pod_requests, cluster, namespace, prometheus, output } = args;
+    let CheckArgs { files, price_book, pod_requests, cluster, namespace, prometheus, asker, output } = args;
     let book = price_book.as_deref().map(super::price_book::read).transpose()?;
     let mut report = Report::default();
     for file in &files {
@@ -138,7 +142,7 @@ pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     report.together(&Prices { book: book.as_ref(), requests: pod_requests.as_ref() });
     if cluster {
-        report.look(today::Place { namespace, url: prometheus.as_deref() })?;
+        report.look(today::Place { namespace, url: prometheus.as_deref(), asker: &asker })?;
     }
     let text = match output {
         Output::Table => report.table()?,

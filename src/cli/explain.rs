@@ -17,6 +17,7 @@ use super::cluster::autoscaler_name;
 use super::decisions::{self, Next};
 use super::plan::autoscaler::{self, Setting};
 use super::plan::{Source, named_file};
+use super::server::{self, Asker};
 use crate::calendar::{TimeZone, rfc3339};
 use crate::journal::Record;
 use crate::report::explanation::Explanation;
@@ -58,6 +59,9 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "URL", conflicts_with = "log")]
     prometheus: Option<String>,
 
+    #[command(flatten)]
+    asker: Asker,
+
     /// Manifests instead of the cluster: one PredictiveAutoscaler, each DemandCalendar and the SpendBudget that it names;
     /// with --prometheus or --history.
     #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "autoscaler", "namespace"])]
@@ -82,7 +86,8 @@ pub struct ExplainArgs {
 /// A cluster that cannot be reached, an autoscaler without a decision, a log that cannot be read or does not reach the
 /// instant: each with what to do.
 pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let ExplainArgs { autoscaler, namespace, at, watch, log, prometheus, files, history, set, output } = args;
+    let ExplainArgs { autoscaler, namespace, at, watch, log, prometheus, asker, files, history, set, output } =
+        args;
     let explanation = match (log, autoscaler) {
         (Some(log), name) => of_log(&log, &Wanted { name, namespace }, at)?,
         (None, Some(name)) if at.is_none() && prometheus.is_none() => {
@@ -90,18 +95,21 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         (None, Some(name)) => {
-            let (autoscaler, url) = cluster::read(&name, namespace, prometheus)?;
-            again::explain(autoscaler, Source::Prometheus(&url), at)?
+            let (autoscaler, server) = cluster::read(&name, namespace, (prometheus, &asker))?;
+            again::explain(autoscaler, Source::Prometheus(&server), at)?
         }
         (None, None) => {
-            let source = match &prometheus {
-                Some(url) => Source::Prometheus(url),
+            let mut autoscaler = autoscaler::read(&files, &set)?;
+            let tenant = server::through_stated(&mut autoscaler)?;
+            let server = prometheus.map(|url| asker.server(&url, tenant)).transpose()?;
+            let source = match &server {
+                Some(server) => Source::Prometheus(server),
                 None if history.is_empty() => {
                     bail!("nothing says where the history is: add --prometheus URL, or --history METRIC=FILE")
                 }
                 None => Source::Files { history: &history, recorded: None },
             };
-            again::explain(autoscaler::read(&files, &set)?, source, at)?
+            again::explain(autoscaler, source, at)?
         }
     };
     print(&explanation, output)?;

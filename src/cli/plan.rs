@@ -4,7 +4,7 @@ pub(in crate::cli) mod autoscaler;
 mod event;
 mod future;
 pub(in crate::cli) mod price;
-pub(super) mod prometheus;
+mod prometheus;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -17,8 +17,10 @@ use anyhow::{Context as _, bail};
 
 use super::Output;
 use super::samples::{distances, read_file, usual};
+use super::server::{self, Asker};
 use crate::calendar::parse_instant;
 use crate::edge::clock::{Clock as _, SystemClock};
+use crate::metrics::SourceSettings;
 use crate::plan::{Day, Gate, History, Outcome, Run, Scenario, Verdict, days, foresee};
 use crate::policy::{CapacityRule, Policy};
 use crate::report::{PlanJson, Report, page, table, write_decisions};
@@ -50,6 +52,9 @@ pub struct PlanArgs {
     /// A Prometheus-compatible server that has the history.
     #[arg(long, value_name = "URL", group = "source", conflicts_with = "history")]
     prometheus: Option<String>,
+
+    #[command(flatten)]
+    asker: Asker,
 
     /// What really stood, to compare with: a CSV file `timestamp,value` of replicas.
     #[arg(long, value_name = "FILE", conflicts_with = "prometheus")]
@@ -137,6 +142,7 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         files,
         history,
         prometheus,
+        asker,
         recorded,
         from,
         to,
@@ -155,6 +161,8 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     set.extend(lead.and_then(|lead| Setting::new("forecast.leadTime", &lead)));
     let mut autoscaler = autoscaler::read(&files, &set)?;
     autoscaler.announce(event::calendar(&event, &autoscaler.policy.time_zone)?.as_ref())?;
+    let tenant = server::through_stated(&mut autoscaler)?;
+    let server = prometheus.map(|url| asker.server(&url, tenant)).transpose()?;
     let book = price_book.as_deref().map(super::price_book::read).transpose()?;
     let priced = price::settle(
         &mut autoscaler,
@@ -162,11 +170,11 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
             price,
             book: book.as_ref(),
             requests: pod_requests.as_ref(),
-            server: prometheus.as_deref().map(|url| (url, to.unwrap_or_else(|| SystemClock.now()))),
+            server: server.as_ref().map(|server| (server, to.unwrap_or_else(|| SystemClock.now()))),
         },
     )?;
-    let source = match &prometheus {
-        Some(url) => Source::Prometheus(url),
+    let source = match &server {
+        Some(server) => Source::Prometheus(server),
         None => Source::Files { history: &history, recorded: recorded.as_deref() },
     };
     let window = Window { from, to, factor: traffic.unwrap_or(1.0) };
@@ -229,7 +237,7 @@ fn joined<T>(worker: thread::ScopedJoinHandle<'_, T>) -> T {
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     Files { history: &'a [(String, PathBuf)], recorded: Option<&'a Path> },
-    Prometheus(&'a str),
+    Prometheus(&'a SourceSettings),
 }
 
 /// Which part of the history, and how much of it.
@@ -259,10 +267,10 @@ pub(super) fn known(autoscaler: &Autoscaler, source: Source<'_>, window: Window)
             let recorded = recorded.map(read_file).transpose()?.unwrap_or_default();
             (samples, recorded.into_iter().map(|(at, n)| (at, replicas_ceil(n))).collect())
         }
-        Source::Prometheus(url) => {
+        Source::Prometheus(server) => {
             let end = to.unwrap_or_else(|| SystemClock.now());
             let prometheus::Known { demand, recorded } =
-                prometheus::read(autoscaler, url, (end.minus(policy.history), end))?;
+                prometheus::read(autoscaler, server, (end.minus(policy.history), end))?;
             (demand, recorded)
         }
     };

@@ -176,7 +176,9 @@ impl SourceSettings {
             return Err(self.fault("url: only `http` and `https` with a host are spoken"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(self.fault("url: put user and password into a Secret, not into the address"));
+            return Err(self.fault(
+                "url: put user and password into a Secret that spec.auth names, not into the address",
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(self.fault("url: leave out everything from `?` or `#` on"));

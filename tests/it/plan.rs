@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -256,6 +257,40 @@ fn a_plan_on_a_prometheus_decides_as_on_the_same_samples_in_a_file() {
     assert!(asked == fs::read_to_string(dir.join("out/decisions.csv")).unwrap());
     let nobody = plan(&dir, &["--prometheus", "http://127.0.0.1:1", "--to", "2026-01-03T00:00:00Z"]);
     assert!(!nobody.status.success() && said(&nobody).contains("metric `requests`"), "{}", said(&nobody));
+}
+
+/// A source that asks who asks, and one that is shared: what its `MetricSource` says counts for a plan too.
+#[test]
+fn a_plan_asks_as_the_metric_source_has_it_asked() {
+    let dir = directory("asker");
+    let source = r#"{"apiVersion": "foresail.dev/v1alpha1", "kind": "MetricSource", "metadata": {"name": "main"},
+        "spec": {"url": "http://mimir.monitoring/prometheus", "enforcedLabels": {"cluster": "prod"},
+            "tenantHeader": {"name": "X-Scope-OrgID", "value": "shop"}}}"#;
+    fs::write(dir.join("source.yaml"), source).unwrap();
+    fs::write(dir.join("token"), "abc\n").unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let server = Prometheus::start(move |request| {
+        heard.lock().unwrap().push(request.to_lowercase());
+        json!({"resultType": "matrix", "result": []})
+    });
+    let url = server.url();
+    let arguments = ["--prometheus", &url, "--prometheus-token-file", "token", "-f", "source.yaml"];
+    let output = plan(&dir, &arguments);
+    assert!(!output.status.success() && said(&output).contains("metric `requests`"), "{}", said(&output));
+    let [request, ..] = &asked.lock().unwrap()[..] else { panic!("nothing was asked") };
+    for part in ["authorization: bearer abc", "x-scope-orgid: shop", "cluster%3d%22prod%22"] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+    drop(server);
+    let other = plan(&dir, &["--prometheus", "http://127.0.0.1:1", "--prometheus-token-file", "none"]);
+    assert!(said(&other).contains("cannot read `none`"), "{}", said(&other));
+    let shut =
+        source.replace("\"enforcedLabels\"", "\"allowedNamespaces\": [\"search\"], \"enforcedLabels\"");
+    fs::write(dir.join("source.yaml"), shut).unwrap();
+    let refused =
+        said(&plan(&dir, &arguments[..2].iter().chain(&["-f", "source.yaml"]).copied().collect::<Vec<_>>()));
+    assert!(refused.contains("does not allow namespace `shop`"), "{refused}");
 }
 
 /// Demand as ever, and three times as much from ten to fourteen on the fourth day.

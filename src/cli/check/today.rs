@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{self, FieldError, MetricQuery, MetricSource, PredictiveAutoscaler, UseQuery};
 use crate::cli::cluster::{Cluster, on_cluster};
-use crate::cli::plan::prometheus::settings;
+use crate::cli::server::{self, Asker};
 use crate::decide::Reading;
 use crate::decide::trail::Number;
 use crate::edge::client::{READ_DEADLINE, within};
@@ -76,6 +76,8 @@ pub(super) struct Place<'a> {
     pub(super) namespace: Option<String>,
     /// `--prometheus`, else the URL of the `MetricSource`.
     pub(super) url: Option<&'a str>,
+    /// Who asks.
+    pub(super) asker: &'a Asker,
 }
 
 /// What each autoscaler of `manifests` comes to now, by its position, or what stands in the way.
@@ -86,7 +88,7 @@ pub(super) fn look(
     manifests: &[Value],
     place: Place<'_>,
 ) -> anyhow::Result<Vec<(usize, Result<Today, FieldError>)>> {
-    let Place { namespace, url } = place;
+    let Place { namespace, url, asker } = place;
     on_cluster(namespace, async |cluster| {
         let mut found = Vec::new();
         for (i, manifest) in manifests.iter().enumerate() {
@@ -96,7 +98,7 @@ pub(super) fn look(
             else {
                 continue;
             };
-            let lines = Look { cluster: &cluster, manifests, url }.of(&object).await;
+            let lines = Look { cluster: &cluster, manifests, url, asker }.of(&object).await;
             found.extend(lines.into_iter().map(|line| (i, line)));
         }
         Ok(found)
@@ -107,6 +109,7 @@ struct Look<'a> {
     cluster: &'a Cluster,
     manifests: &'a [Value],
     url: Option<&'a str>,
+    asker: &'a Asker,
 }
 
 impl Look<'_> {
@@ -201,7 +204,9 @@ impl Look<'_> {
                     .promql
             }
         };
-        let client = SourceClient::new(settings(&url)).map_err(|error| error.to_string())?;
+        let tenant = source.as_ref().and_then(server::tenant_of);
+        let server = self.asker.server(&url, tenant).map_err(|error| format!("{error:#}"))?;
+        let client = SourceClient::new(server).map_err(|error| error.to_string())?;
         let answer = client.instant(&InstantQuery { promql: asked, at: now, max_age: MAX_AGE }).await;
         match answer.reading {
             Reading::Value { value, .. } if value.is_finite() && value >= 0.0 => Ok(value),

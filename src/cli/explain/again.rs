@@ -33,12 +33,13 @@ pub(super) fn explain(
         Some(Moment::Clock(second)) => last_such(zone, second, until),
     };
     let (history, at) = match source {
-        Source::Prometheus(url) => {
+        Source::Prometheus(server) => {
             let at = instant(SystemClock.now());
             let history = known(&autoscaler, source, Window { to: Some(at), ..EVERYTHING });
             let remedy = || {
                 format!(
-                    "`{url}` does not tell the history; --prometheus URL asks one that this machine reaches"
+                    "`{}` does not tell the history; --prometheus URL asks one that this machine reaches",
+                    server.url
                 )
             };
             (history.with_context(remedy)?, at)
@@ -105,11 +106,12 @@ fn seen_by(history: History, autoscaler: &Autoscaler, at: Timestamp) -> anyhow::
 /// The price where the history's server tells it; where nothing does, money limits nothing, and that is said.
 fn settle_money(autoscaler: &mut Autoscaler, source: Source<'_>, at: Timestamp) -> Option<String> {
     let server = match source {
-        Source::Prometheus(url) => Some((url, at)),
+        Source::Prometheus(server) => Some((server, at)),
         Source::Files { .. } => None,
     };
     let given = price::Given { price: None, book: None, requests: None, server };
-    let settled = price::settle(autoscaler, &given).context("without a price money limits nothing here");
+    let settled = price::settle(autoscaler, &given)
+        .context("without a price money limits nothing here, and `foresail plan` can be told one");
     settled.unwrap_or_else(|error| {
         autoscaler.policy.spend = None;
         autoscaler.budget = None;

@@ -7,21 +7,23 @@ use serde_json::Value;
 use crate::api::{CapacityStatus, DemandCalendar, MetricSource, PredictiveAutoscaler, SpendBudget};
 use crate::cli::cluster::{Cluster, on_cluster};
 use crate::cli::plan::autoscaler::{self, Autoscaler};
+use crate::cli::server::{self, Asker, Header};
 use crate::edge::client::{READ_DEADLINE, within};
+use crate::metrics::SourceSettings;
 use crate::operator::actuate::{ScaleTarget, Targets};
-use crate::operator::{report, sources};
+use crate::operator::report;
 use crate::policy::CapacityRule;
 use crate::units::{CapacityPerReplica, Span, parse_quantity};
 
-/// The autoscaler `name`, and the server that has its history: `url`, else that of its `MetricSource`.
+/// The autoscaler `name`, and the server that has its history: the one at `url`, else that of its `MetricSource`.
 ///
 /// # Errors
 /// What cannot be read of the cluster, or does not say which server to ask.
 pub(super) fn read(
     name: &str,
     namespace: Option<String>,
-    url: Option<String>,
-) -> anyhow::Result<(Autoscaler, String)> {
+    (url, asker): (Option<String>, &Asker),
+) -> anyhow::Result<(Autoscaler, SourceSettings)> {
     on_cluster(namespace, async |cluster| {
         let object = cluster.autoscaler(name).await?;
         let calendars = calendars(&cluster, &object).await?;
@@ -33,8 +35,8 @@ pub(super) fn read(
             autoscaler.policy.lead = Span::parse(lead).unwrap_or(autoscaler.policy.lead);
         }
         capacities(&cluster, &mut autoscaler).await?;
-        let url = ask_at(&cluster, &mut autoscaler, url).await?;
-        Ok((autoscaler, url))
+        let (url, tenant) = ask_at(&cluster, &mut autoscaler, url).await?;
+        Ok((autoscaler, asker.server(&url, tenant)?))
     })
 }
 
@@ -88,41 +90,35 @@ async fn capacities(cluster: &Cluster, autoscaler: &mut Autoscaler) -> anyhow::R
     Ok(())
 }
 
-/// Puts the queries as their sources have them sent; the server that they go to.
+/// Puts the queries as their sources have them sent; the server that they go to, and the tenant that these name.
 async fn ask_at(
     cluster: &Cluster,
     autoscaler: &mut Autoscaler,
     url: Option<String>,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<(String, Option<Header>)> {
     let api: Api<MetricSource> = Api::all(cluster.client());
-    let mut urls: Vec<String> = Vec::new();
-    for query in &mut autoscaler.queries {
+    let mut sources: Vec<MetricSource> = Vec::new();
+    for query in &autoscaler.queries {
         let found = within(READ_DEADLINE, api.get(&query.source)).await;
-        let source = match found {
-            Ok(source) => source,
+        match found {
+            Ok(source) => sources.push(source),
             // Without it the labels that it puts into queries are not known; the user says where to ask.
-            Err(_) if url.is_some() => continue,
+            Err(_) if url.is_some() => {}
             Err(error) => {
                 return Err(error).context(format!(
                     "the MetricSource `{}` could not be read: add --prometheus URL",
                     query.source
                 ));
             }
-        };
-        let asked = sources::question(query.clone(), Some(&source), &autoscaler.namespace, None).map_err(
-            |error| anyhow::anyhow!("metric `{}`: {}: {}", query.metric, error.problem, error.remedy),
-        )?;
-        if let Some(refused) = asked.refused {
-            bail!("metric `{}`: {refused}", query.metric);
         }
-        query.promql = asked.promql;
-        urls.push(source.spec.url);
     }
+    let tenant = server::through(autoscaler, &sources)?;
+    let mut urls: Vec<String> = sources.into_iter().map(|source| source.spec.url).collect();
     urls.sort();
     urls.dedup();
     match (url, urls.as_slice()) {
-        (Some(url), _) => Ok(url),
-        (None, [one]) => Ok(one.clone()),
+        (Some(url), _) => Ok((url, tenant)),
+        (None, [one]) => Ok((one.clone(), tenant)),
         (None, _) => {
             bail!("the metrics have several sources: add --prometheus URL of one that has all of them")
         }

@@ -61,12 +61,12 @@ impl Autoscaler {
         })
     }
 
-    /// What is said when the budget that it names is in none of the files, or when others may draw on it too.
+    /// What is said when the budget that it names is not at hand, or when others may draw on it too.
     pub(in crate::cli) fn budget_note(&self) -> Option<String> {
         let named = self.object.spec.spend.as_ref()?.budget_ref.as_ref()?;
         Some(match &self.budget {
             None => format!(
-                "SpendBudget `{}` is in none of the files and limits nothing here: add -f FILE that has it",
+                "SpendBudget `{}` is not at hand and limits nothing here: among files, add -f FILE that has it",
                 named.name
             ),
             Some(_) => {
@@ -219,6 +219,8 @@ pub(in crate::cli) fn read(files: &[PathBuf], settings: &[Setting]) -> anyhow::R
                 calendars.push(serde_json::from_value(value).with_context(read)?);
             } else if value.get("kind").and_then(Value::as_str) == Some("SpendBudget") && errors.is_empty() {
                 budgets.push(serde_json::from_value(value).with_context(read)?);
+            } else {
+                others.push(value);
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::autoscaler::Autoscaler;
 use crate::api;
-use crate::metrics::SourceClient;
+use crate::metrics::{SourceClient, SourceSettings};
 use crate::operator::pricing;
 use crate::policy::{PodCost, Price, PriceBook, SpendRule, Unpriceable};
 use crate::units::{PricePerReplicaHour, ResourceAmount, Timestamp};
@@ -47,7 +47,7 @@ pub(in crate::cli) struct Given<'a> {
     /// `--pod-requests`.
     pub(in crate::cli) requests: Option<&'a PodRequests>,
     /// `--prometheus`, and the instant at which the price is asked for.
-    pub(in crate::cli) server: Option<(&'a str, Timestamp)>,
+    pub(in crate::cli) server: Option<(&'a SourceSettings, Timestamp)>,
 }
 
 /// Puts the price into the autoscaler's policy, where its spec asks for one, and says where it is from.
@@ -122,17 +122,17 @@ pub(in crate::cli) fn pod_of<'a>(
 
 fn by_query(
     autoscaler: &Autoscaler,
-    server: Option<(&str, Timestamp)>,
+    server: Option<(&SourceSettings, Timestamp)>,
 ) -> anyhow::Result<(PricePerReplicaHour, String)> {
     let Some((query, max_age)) = api::price_query(&autoscaler.object.spec) else {
         bail!("spec.spend: nothing says what a replica costs: add --price VALUE");
     };
-    let Some((url, at)) = server else {
+    let Some((server, at)) = server else {
         bail!(
             "spec.spend.priceQuery: there is no server to ask: add --price VALUE, or --prometheus URL instead of --history"
         );
     };
-    let client = SourceClient::new(super::prometheus::settings(url))?;
+    let client = SourceClient::new(server.clone())?;
     let asked = pricing::question(query.promql, at, max_age);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let remedy = "correct spec.spend.priceQuery, or add --price VALUE";

@@ -8,8 +8,6 @@ use crate::units::{Replicas, Span, Timestamp, replicas_ceil};
 
 /// How long all chunks of one query may take.
 const DEADLINE: Span = Span::from_minutes(10);
-/// How long one chunk may take.
-const TIMEOUT: Span = Span::from_minutes(2);
 /// A sample of the replica count stands for so long: kube-state-metrics is scraped at least as often.
 const REPLICAS_MAX_AGE: Span = Span::from_minutes(5);
 
@@ -21,29 +19,16 @@ pub(super) struct Known {
     pub(super) recorded: Vec<(Timestamp, Replicas)>,
 }
 
-/// A source at `url` that asks for nothing more.
-pub(in crate::cli) fn settings(url: &str) -> SourceSettings {
-    SourceSettings {
-        name: url.to_owned(),
-        url: url.to_owned(),
-        authorization: None,
-        ca_pem: None,
-        tenant_header: None,
-        timeout: TIMEOUT,
-        max_concurrent: 2,
-    }
-}
-
-/// Asks `url` for every metric of the autoscaler between two instants.
+/// Asks `server` for every metric of the autoscaler between two instants.
 ///
 /// # Errors
 /// A server that cannot be reached, or a query that gives nothing usable.
 pub(super) fn read(
     autoscaler: &Autoscaler,
-    url: &str,
+    server: &SourceSettings,
     (from, to): (Timestamp, Timestamp),
 ) -> anyhow::Result<Known> {
-    let client = SourceClient::new(settings(url))?;
+    let client = SourceClient::new(server.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(ask(autoscaler, &client, (from, to)))
 }
