@@ -86,6 +86,7 @@ async fn follow(
     let offset = offset_of(&format!("{namespace}/{name}"), interval);
     let mut ticks = tokio::time::interval_at(Instant::now() + offset.to_std(), interval.to_std());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut uid = None;
     loop {
         let due = tokio::select! {
             biased;
@@ -93,6 +94,12 @@ async fn follow(
             due = ticks.tick() => due,
         };
         let Some(object) = ctx.autoscaler(&namespace, &name) else { break };
+        if uid.is_some() && uid != object.metadata.uid {
+            // Another object of the same name: nothing of the one that is gone holds for it.
+            worker.forget();
+            worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
+        }
+        uid.clone_from(&object.metadata.uid);
         if !leadership.borrow_and_update().may_write(Instant::now()) {
             continue;
         }

@@ -66,6 +66,28 @@ async fn i51_a_target_stays_as_it_stands_when_its_autoscaler_is_deleted() {
     operator.stop().await.unwrap();
 }
 
+/// As `kubectl replace --force` does: both are of generation 1, and no tick falls between them.
+#[tokio::test(start_paused = true)]
+async fn an_autoscaler_of_the_same_name_goes_by_its_own_spec() {
+    let mut object = example("examples/measured-lead/autoscaler.yaml");
+    object["spec"]["mode"] = json!("Active");
+    object["spec"]["metrics"][0]["prediction"] = json!("Disabled");
+    let world = shop(std::slice::from_ref(&object));
+    let operator = world.start_operator(INTERVAL);
+    world.play(Span::from_minutes(15)).await;
+    assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (20, 20));
+    delete(&world).await;
+    object["spec"]["mode"] = json!("DryRun");
+    world.server.create(&object).unwrap();
+    // Demand falls to a tenth, and this one writes nothing.
+    world.play(Span::from_minutes(60)).await;
+    assert_eq!(world.server.replicas("shop", "checkout").unwrap(), (20, 20));
+    let kind = ("foresail.dev/v1alpha1", "PredictiveAutoscaler");
+    let status = world.server.object(kind, "shop", "checkout").unwrap()["status"].clone();
+    assert_eq!(status["effectiveMode"], json!("DryRun"), "{status}");
+    operator.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn i51_an_hpa_gets_its_own_minimum_back_when_the_autoscaler_beside_it_is_deleted() {
     let mut object = example("examples/beside-an-hpa/autoscaler.yaml");
