@@ -225,10 +225,8 @@ fn cap_window(
         return;
     }
     let width = window.millis().div_ceil(WINDOW_PARTS).max(1).cast_signed();
-    let day = Step::DAY.span().millis().cast_signed();
-    let part = |at: Timestamp| (at.millis().div_euclid(day), at.millis().rem_euclid(day) / width);
     entries.dedup_by(|later, kept| {
-        let same = part(kept.0) == part(later.0);
+        let same = part_of_day(kept.0, width) == part_of_day(later.0, width);
         if same {
             *kept = (later.0, careful(kept.1, later.1));
         }
@@ -255,6 +253,12 @@ fn merge_old_events(events: &mut Vec<(Timestamp, i64)>, now: Timestamp) {
 }
 
 fn same_group(a: Timestamp, b: Timestamp) -> bool {
-    let group = |at: Timestamp| at.millis().div_euclid(EVENT_GROUP.millis().cast_signed());
+    let group = |at: Timestamp| part_of_day(at, EVENT_GROUP.millis().cast_signed());
     group(a) == group(b)
+}
+
+/// The UTC day of an instant, and which of its parts of `width` milliseconds.
+fn part_of_day(at: Timestamp, width: i64) -> (i64, i64) {
+    let day = Step::DAY.span().millis().cast_signed();
+    (at.millis().div_euclid(day), at.millis().rem_euclid(day) / width)
 }
