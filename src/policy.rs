@@ -8,7 +8,7 @@ mod price_book;
 
 pub use budget::{BudgetRule, OnExceed, Overdraft};
 pub use price::{Price, PriceMemory, Told, Unpriced};
-pub use price_book::{PodCost, PriceBook, Rate, Unpriceable};
+pub use price_book::{PodCost, PriceBook, Rate, Unpriceable, is_sidecar, request};
 
 use serde::{Deserialize, Serialize};
 

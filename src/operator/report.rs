@@ -20,7 +20,7 @@ use crate::edge::clock::to_jiff;
 use crate::engine::Memory;
 use crate::engine::foresight::{self, Headroom};
 use crate::forecast::{Summary, Trust, TrustState};
-use crate::policy::Policy;
+use crate::policy::{Policy, is_sidecar, request};
 use crate::telemetry::events::{ObjectEvent, Severity};
 use crate::telemetry::metrics::Numbers;
 use crate::units::{Replicas, parse_quantity, replicas_ceil};
@@ -66,12 +66,11 @@ pub fn write_problem(written: &Written) -> Option<(&'static str, String)> {
 pub fn pod_requests(workload: &Value, resource: &str) -> Option<f64> {
     let pod = workload.pointer("/spec/template/spec")?;
     let list = |name: &str| pod.get(name).and_then(Value::as_array).into_iter().flatten();
-    let sidecars = list("initContainers").filter(|one| one["restartPolicy"] == "Always");
+    let sidecars = list("initContainers").filter(|one| is_sidecar(one));
     let mut sum = None;
     for container in list("containers").chain(sidecars) {
-        let stated = |kind: &str| container.pointer("/resources")?.get(kind)?.get(resource);
-        let request = stated("requests").or_else(|| stated("limits"))?;
-        sum = Some(sum.unwrap_or(0.0) + parse_quantity(request.as_str()?).ok()?);
+        let requested = parse_quantity(request(container, resource)?.as_str()?).ok()?;
+        sum = Some(sum.unwrap_or(0.0) + requested);
     }
     sum
 }
@@ -311,6 +310,22 @@ pub fn numbers(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_in_a_pod_counts_with_its_requests_or_limits() {
+        let asks = |kind: &str, cpu: &str| serde_json::json!({"resources": {kind: {"cpu": cpu}}});
+        let mut sidecar = asks("requests", "100m");
+        sidecar["restartPolicy"] = "Always".into();
+        let requests = |containers: Value, first: Value| {
+            let pod = serde_json::json!({"containers": containers, "initContainers": first});
+            pod_requests(&serde_json::json!({"spec": {"template": {"spec": pod}}}), "cpu")
+        };
+        let two = serde_json::json!([asks("requests", "500m"), asks("limits", "1")]);
+        assert_eq!(requests(two.clone(), serde_json::json!([asks("requests", "8")])), Some(1.5));
+        assert_eq!(requests(two, serde_json::json!([sidecar])), Some(1.6));
+        assert_eq!(requests(serde_json::json!([asks("requests", "1"), {}]), Value::Null), None);
+        assert_eq!(requests(serde_json::json!([]), Value::Null), None);
+    }
 
     #[test]
     fn trust_is_told_with_what_is_missing_to_it() {

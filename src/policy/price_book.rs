@@ -184,7 +184,7 @@ fn requested(spec: &Value, resource: &str) -> Result<Option<ResourceAmount>, Unp
     // Sidecars run beside every init container that is started after them, and beside the containers.
     let (mut sidecars, mut starting) = (None, None);
     for container in list("initContainers") {
-        if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
+        if is_sidecar(container) {
             sidecars = plus(sidecars, of(container)?);
             starting = starting.max(sidecars);
         } else {
@@ -198,10 +198,19 @@ fn requested(spec: &Value, resource: &str) -> Result<Option<ResourceAmount>, Unp
     Ok(plus(whole, overhead.map(quantity).transpose()?))
 }
 
-/// What a container, or a pod, requests; a limit without a request is one.
-fn amount(holder: &Value, resource: &str) -> Result<Option<ResourceAmount>, Unpriceable> {
+/// What a container, or a pod, requests, as it is written; a limit without a request is one.
+pub fn request<'a>(holder: &'a Value, resource: &str) -> Option<&'a Value> {
     let stated = |list: &str| holder.pointer("/resources")?.get(list)?.get(resource);
-    stated("requests").or_else(|| stated("limits")).map(quantity).transpose()
+    stated("requests").or_else(|| stated("limits"))
+}
+
+/// Whether an init container runs beside the containers as long as they do.
+pub fn is_sidecar(container: &Value) -> bool {
+    container.get("restartPolicy").and_then(Value::as_str) == Some("Always")
+}
+
+fn amount(holder: &Value, resource: &str) -> Result<Option<ResourceAmount>, Unpriceable> {
+    request(holder, resource).map(quantity).transpose()
 }
 
 fn quantity(value: &Value) -> Result<ResourceAmount, Unpriceable> {
