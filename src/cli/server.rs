@@ -18,19 +18,20 @@ const TIMEOUT: Span = Span::from_minutes(2);
 /// Name and value of a header.
 pub(super) type Header = (String, String);
 
-/// Who asks the server. A secret is read from a file: others on the machine can read a command line.
+/// Who asks the server that `--prometheus` names, and no other. A secret is read from a file: others on the machine can
+/// read a command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Asker {
     /// A file with the bearer token that the server wants.
-    #[arg(long = "prometheus-token-file", value_name = "FILE")]
+    #[arg(long = "prometheus-token-file", requires = "prometheus", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
     /// The header that names the tenant to the server, as `X-Scope-OrgID=shop`; that of the MetricSource when left out.
-    #[arg(long = "prometheus-tenant", value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long = "prometheus-tenant", requires = "prometheus", value_name = "NAME=VALUE", value_parser = header)]
     tenant: Option<Header>,
 
     /// A file with the only certificates to trust, in PEM; those of the system when left out.
-    #[arg(long = "prometheus-ca-file", value_name = "FILE")]
+    #[arg(long = "prometheus-ca-file", requires = "prometheus", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
@@ -67,11 +68,6 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
 }
 
-/// The header by which `source` names its tenant.
-pub(super) fn tenant_of(source: &MetricSource) -> Option<Header> {
-    source.spec.tenant_header.as_ref().map(|tenant| (tenant.name.clone(), tenant.value.clone()))
-}
-
 /// As [`through`], with the sources among the manifests beside `autoscaler`.
 ///
 /// # Errors
@@ -101,7 +97,7 @@ pub(super) fn through(autoscaler: &mut Autoscaler, known: &[MetricSource]) -> an
             bail!("metric `{}`: {refused}", query.metric);
         }
         query.promql = asked.promql;
-        tenants.push(tenant_of(source));
+        tenants.push(sources::tenant_of(&source.spec));
     }
     tenants.dedup();
     if tenants.len() > 1 {

@@ -70,7 +70,7 @@ pub async fn apply(ctx: &Context, source: &MetricSource) {
 }
 
 async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<SourceSettings, String> {
-    let MetricSourceSpec { url, auth, ca_secret_ref, tenant_header, timeout, max_concurrent, .. } = spec;
+    let MetricSourceSpec { url, auth, ca_secret_ref, timeout, max_concurrent, .. } = spec;
     let authorization = match auth {
         None => None,
         Some(Auth { bearer_token_secret_ref: Some(reference), .. }) => {
@@ -93,10 +93,15 @@ async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<
         url: url.clone(),
         authorization,
         ca_pem,
-        tenant_header: tenant_header.as_ref().map(|tenant| (tenant.name.clone(), tenant.value.clone())),
+        tenant_header: tenant_of(spec),
         timeout: timeout.span().ok_or_else(|| format!("timeout `{}` is no duration", timeout.0))?,
         max_concurrent: usize::try_from(*max_concurrent).unwrap_or(16),
     })
+}
+
+/// Name and value of the header that names the tenant to a source.
+pub fn tenant_of(spec: &MetricSourceSpec) -> Option<(String, String)> {
+    spec.tenant_header.as_ref().map(|tenant| (tenant.name.clone(), tenant.value.clone()))
 }
 
 async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, String> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{self, FieldError, MetricQuery, MetricSource, PredictiveAutoscaler, UseQuery};
 use crate::cli::cluster::{Cluster, on_cluster};
-use crate::cli::server::{self, Asker};
+use crate::cli::server::Asker;
 use crate::decide::Reading;
 use crate::decide::trail::Number;
 use crate::edge::client::{READ_DEADLINE, within};
@@ -204,7 +204,7 @@ impl Look<'_> {
                     .promql
             }
         };
-        let tenant = source.as_ref().and_then(server::tenant_of);
+        let tenant = source.as_ref().and_then(|source| sources::tenant_of(&source.spec));
         let server = self.asker.server(&url, tenant).map_err(|error| format!("{error:#}"))?;
         let client = SourceClient::new(server).map_err(|error| error.to_string())?;
         let answer = client.instant(&InstantQuery { promql: asked, at: now, max_age: MAX_AGE }).await;
