@@ -5,7 +5,9 @@ use std::time::Duration;
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, ResourceExt as _};
 
-use super::actuate::hpa::floor_among;
+use super::actuate::hpa::floor_of;
+use super::actuate::rivals::rival_of;
+use super::actuate::scale::Written;
 use super::actuate::{ScaleTarget, finalizer};
 use super::context::Context;
 use crate::api::{ActuationVia, Mode, PredictiveAutoscaler};
@@ -26,12 +28,16 @@ async fn dynamic(
     Some((api, read))
 }
 
+/// Whether it may have raised the floor of an HPA.
+pub fn is_held(object: &PredictiveAutoscaler) -> bool {
+    object.finalizers().iter().any(|name| name == finalizer::RESTORE_FLOOR)
+}
+
 /// Makes sure that the finalizer is held where a floor may be moved, and not elsewhere. `false` when a floor must not
 /// be moved yet.
 pub async fn claim(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
-    let wanted = object.spec.actuation.via == ActuationVia::HorizontalPodAutoscalerFloor
-        && object.spec.mode != Mode::DryRun;
-    let held = object.finalizers().iter().any(|name| name == finalizer::RESTORE_FLOOR);
+    let wanted = moves_a_floor(object);
+    let held = is_held(object);
     if wanted == held {
         return true;
     }
@@ -52,24 +58,10 @@ pub async fn claim(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
 
 /// Puts the HPA's own minimum back and lets the autoscaler go; after 60 s it goes in any case.
 pub async fn give_back(ctx: &Context, object: &PredictiveAutoscaler) {
-    if !object.finalizers().iter().any(|name| name == finalizer::RESTORE_FLOOR) {
+    if !is_held(object) {
         return;
     }
-    let target = ScaleTarget::named(&object.spec.scale_target_ref, &object.namespace().unwrap_or_default());
-    let restored = match ctx.targets.hpas_targeting(&target).await {
-        Ok(rivals) => match floor_among(&rivals) {
-            Ok(floor) => !matches!(
-                ctx.targets.restore_floor(&floor, WRITE_DEADLINE).await,
-                Some(written) if written.label() != "written"
-            ),
-            // No HPA of ours to restore.
-            Err(_) => true,
-        },
-        Err(error) => {
-            tracing::warn!(name = object.name_any(), %error, "the HPA's floor could not be given back yet");
-            false
-        }
-    };
+    let restored = sweep(ctx, object).await;
     let now = ctx.clock.now();
     let deleted = object.metadata.deletion_timestamp.as_ref().map(|at| from_jiff(at.0));
     if !restored && !deleted.is_some_and(|at| finalizer::is_overdue(at, now)) {
@@ -80,3 +72,58 @@ pub async fn give_back(ctx: &Context, object: &PredictiveAutoscaler) {
         tracing::warn!(name = object.name_any(), %error, "the finalizer could not be removed yet");
     }
 }
+
+/// Puts the own minimum of every HPA of the namespace back that was raised and that no autoscaler moves any more: that of
+/// `object` when it goes or was told otherwise, and one that it named before. `false` when that did not come to its end.
+pub async fn sweep(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let hpas = match ctx.targets.hpas_in(&namespace).await {
+        Ok(hpas) => hpas,
+        Err(error) => {
+            tracing::warn!(name, %error, "the HPA's floor could not be given back yet");
+            return false;
+        }
+    };
+    // The cache may have another spec of the object than the one that is followed.
+    let others = ctx
+        .all()
+        .into_iter()
+        .filter(|one| one.namespace().as_deref() == Some(namespace.as_str()) && one.name_any() != name);
+    let all: Vec<_> = others.chain([std::sync::Arc::new(object.clone())]).collect();
+    let mut complete = true;
+    for hpa in hpas {
+        let floor = floor_of(&hpa);
+        let is_moved = |one: &PredictiveAutoscaler| {
+            let target = ScaleTarget::named(&one.spec.scale_target_ref, &namespace);
+            moves_a_floor(one) && rival_of(&target, hpa.clone()).is_some()
+        };
+        if !floor.annotated || all.iter().any(|one| is_moved(one)) {
+            continue;
+        }
+        match ctx.targets.restore_floor(&floor, WRITE_DEADLINE).await {
+            None | Some(Written::Written { .. }) => {
+                tracing::info!(name, hpa = floor.name, min = %floor.original, "the HPA has its own minReplicas again");
+            }
+            Some(written) => {
+                tracing::warn!(
+                    name,
+                    hpa = floor.name,
+                    result = written.label(),
+                    "the HPA's floor could not be given back yet"
+                );
+                complete = false;
+            }
+        }
+    }
+    complete
+}
+
+/// Whether it may raise the floor of an HPA.
+fn moves_a_floor(object: &PredictiveAutoscaler) -> bool {
+    object.spec.actuation.via == ActuationVia::HorizontalPodAutoscalerFloor
+        && object.spec.mode != Mode::DryRun
+        && object.metadata.deletion_timestamp.is_none()
+}
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,8 @@ READ = {"get", "list", "watch"}
 VERBS = READ | {"create", "update", "patch"}
 # What part 1 may write, as (group, resource): verbs. All of it is Foresail's own, or an Event.
 OWN_WRITES = {
+    ("foresail.dev", "predictiveautoscalers"): {"patch"},
+    ("foresail.dev", "predictiveautoscalers/finalizers"): {"update"},
     ("foresail.dev", "predictiveautoscalers/status"): {"patch", "update"},
     ("foresail.dev", "metricsources/status"): {"patch", "update"},
     ("foresail.dev", "spendbudgets/status"): {"patch", "update"},
@@ -87,8 +89,6 @@ ENFORCED_WRITES = {
     ("apps", "statefulsets/scale"): {"patch", "update"},
     ("apps", "replicasets/scale"): {"patch", "update"},
     ("autoscaling", "horizontalpodautoscalers"): {"patch", "update"},
-    ("foresail.dev", "predictiveautoscalers"): {"patch"},
-    ("foresail.dev", "predictiveautoscalers/finalizers"): {"update"},
 }
 
 
@@ -369,7 +369,8 @@ PLANTED = [
     ("tenants write status", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, predictiveautoscalers/status]\n    verbs: [create", "default"),
     ("tenants write sources", "templates/rbac-tenants.yaml", "resources: [predictiveautoscalers, demandcalendars]\n    verbs: [create", "resources: [predictiveautoscalers, demandcalendars, metricsources]\n    verbs: [create", "default"),
     ("cluster-wide in single namespaces", "templates/rbac-observe.yaml", "resources: [metricsources, spendbudgets]\n    verbs: [get, list, watch]", "resources: [metricsources, spendbudgets, predictiveautoscalers]\n    verbs: [get, list, watch]", "namespaced"),
-    ("too little where enforced", "templates/_helpers.tpl", "resources: [predictiveautoscalers/finalizers]\n  verbs: [update]", "resources: [predictiveautoscalers/finalizers]\n  verbs: [get]", "enforced"),
+    ("too little where enforced", "templates/_helpers.tpl", "resources: [horizontalpodautoscalers]\n  verbs: [get, patch, update]", "resources: [horizontalpodautoscalers]\n  verbs: [get]", "enforced"),
+    ("a finalizer that cannot go", "templates/_helpers.tpl", "resources: [predictiveautoscalers]\n  verbs: [patch]", "resources: [predictiveautoscalers]\n  verbs: [get]", "default"),
     ("root", "templates/deployment.yaml", "runAsNonRoot: true\n        runAsUser: 65532", "runAsUser: 0", "default"),
     ("writable root file system", "templates/deployment.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "default"),
     ("capabilities kept", "templates/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]", "default"),

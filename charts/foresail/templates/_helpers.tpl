@@ -63,6 +63,14 @@ Foresail's own (status, checkpoints) and Events.
 - apiGroups: [foresail.dev]
   resources: [predictiveautoscalers/status]
   verbs: [get, patch, update]
+# The finalizer by which a deleted autoscaler first gives the floor of its HPA back. It must go also where part 2 went before
+# it, as in a namespace that is being deleted.
+- apiGroups: [foresail.dev]
+  resources: [predictiveautoscalers]
+  verbs: [patch]
+- apiGroups: [foresail.dev]
+  resources: [predictiveautoscalers/finalizers]
+  verbs: [update]
 # No delete: a checkpoint is owned by its autoscaler and collected with it.
 - apiGroups: [foresail.dev]
   resources: [forecastcheckpoints]
@@ -117,13 +125,6 @@ Part 2 of the permissions: what changing workloads takes. Granted only by a Role
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, patch, update]
-# The finalizer by which a deleted autoscaler first gives that floor back.
-- apiGroups: [foresail.dev]
-  resources: [predictiveautoscalers]
-  verbs: [patch]
-- apiGroups: [foresail.dev]
-  resources: [predictiveautoscalers/finalizers]
-  verbs: [update]
 {{- end }}
 
 {{/* The price book as its file. */}}

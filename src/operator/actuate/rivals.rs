@@ -52,17 +52,26 @@ impl Targets {
     /// # Errors
     /// [`Error::ListHpas`] when they cannot be listed; then nothing is known and nothing may be written.
     pub async fn hpas_targeting(&self, target: &ScaleTarget) -> Result<Vec<Rival>, Error> {
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &target.namespace);
+        let hpas = self.hpas_in(&target.namespace).await?;
+        Ok(hpas.into_iter().filter_map(|hpa| rival_of(target, hpa)).collect())
+    }
+
+    /// All HPAs of a namespace.
+    ///
+    /// # Errors
+    /// [`Error::ListHpas`] when they cannot be listed.
+    pub async fn hpas_in(&self, namespace: &str) -> Result<Vec<HorizontalPodAutoscaler>, Error> {
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
         let mut params = ListParams::default().limit(500);
-        let mut rivals = Vec::new();
+        let mut hpas = Vec::new();
         loop {
             let page = within(READ_DEADLINE, api.list(&params))
                 .await
-                .map_err(|error| Error::ListHpas(target.namespace.clone(), error))?;
-            rivals.extend(page.items.into_iter().filter_map(|hpa| rival_of(target, hpa)));
+                .map_err(|error| Error::ListHpas(namespace.to_owned(), error))?;
+            hpas.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(rivals),
+                None => return Ok(hpas),
             }
         }
     }
