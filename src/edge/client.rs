@@ -88,6 +88,11 @@ impl CallError {
         matches!(self, Self::Refused { code: 404, .. })
     }
 
+    /// Whether it takes a human: asking again gives the same answer until somebody grants or creates something.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { code: 401 | 403 | 404 | 405, .. })
+    }
+
     /// Whether a write that failed so may have been carried out all the same. A 5xx is counted in: a gateway's 504
     /// says nothing about what the server behind it did.
     pub fn may_have_happened(&self) -> bool {

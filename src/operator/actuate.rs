@@ -111,9 +111,7 @@ impl Error {
             Self::Discover(_, call)
             | Self::ReadScale(_, call)
             | Self::ReadReady(_, call)
-            | Self::ListHpas(_, call) => {
-                matches!(call, CallError::Refused { code: 401 | 403 | 404 | 405, .. })
-            }
+            | Self::ListHpas(_, call) => call.is_final(),
         }
     }
 

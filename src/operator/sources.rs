@@ -2,11 +2,14 @@
 
 pub mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::{Api, ResourceExt as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
@@ -18,30 +21,22 @@ use crate::metrics::{Authorization, Secret, SourceSettings};
 
 /// How often sources and their Secrets are looked at again: a rotated token is taken up within this.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A Secret that the API server did not give is asked for again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// After a change of the watch cache at the latest.
 const CHANGED_EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps the pool as the sources say, until `stop`.
-pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let mut known: Vec<(String, String)> = Vec::new();
-    let mut looked = tokio::time::Instant::now() - LOOK_EVERY;
-    while !stop.is_cancelled() {
-        let state = ctx.sources.state();
-        let mut now_known: Vec<(String, String)> =
-            state.iter().map(|source| (source.name_any(), version(source))).collect();
-        now_known.sort();
-        if now_known != known || looked.elapsed() >= LOOK_EVERY {
-            for (gone, _) in
-                known.iter().filter(|(name, _)| !now_known.iter().any(|(other, _)| other == name))
-            {
-                ctx.pool.remove(gone);
-            }
-            for source in &state {
-                apply(&ctx, source).await;
-            }
-            known = now_known;
-            looked = tokio::time::Instant::now();
-        }
+/// Keeps the pool as the sources say, from when they are known until `stop`; `known` is told when it is so first.
+pub async fn run(ctx: Arc<Context>, known: watch::Sender<bool>, stop: CancellationToken) {
+    let filled = tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        filled = ctx.sources.wait_until_ready() => filled.is_ok(),
+    };
+    let mut kept = Kept::default();
+    while filled && !stop.is_cancelled() {
+        kept.follow(&ctx).await;
+        known.send_replace(true);
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -56,20 +51,74 @@ pub fn version(source: &MetricSource) -> String {
     format!("{}/{generation}", source.metadata.uid.as_deref().unwrap_or_default())
 }
 
-/// Puts one source into the pool; one that cannot be used is taken out, and its autoscalers say so.
-pub async fn apply(ctx: &Context, source: &MetricSource) {
-    let name = source.name_any();
-    let outcome = match settings(ctx, &name, &source.spec).await {
-        Ok(settings) => ctx.pool.set(settings).map_err(|error| error.to_string()),
-        Err(problem) => Err(problem),
-    };
-    if let Err(problem) = outcome {
-        tracing::warn!(source = name, problem, "a metric source cannot be used");
-        ctx.pool.refuse(&name, problem);
+/// What the pool was told, from look to look.
+#[derive(Default)]
+struct Kept {
+    /// The version of each source as it was seen last.
+    seen: BTreeMap<String, String>,
+    /// The version whose Secrets could be read.
+    read: BTreeMap<String, String>,
+    next: Option<Instant>,
+}
+
+impl Kept {
+    /// Looks whether sources came, changed or went, and from time to time whether their Secrets changed.
+    async fn follow(&mut self, ctx: &Context) {
+        let state = ctx.sources.state();
+        let seen: BTreeMap<String, String> =
+            state.iter().map(|source| (source.name_any(), version(source))).collect();
+        if seen == self.seen && self.next.is_some_and(|next| Instant::now() < next) {
+            return;
+        }
+        for gone in self.seen.keys().filter(|name| !seen.contains_key(*name)) {
+            ctx.pool.remove(gone);
+        }
+        self.read.retain(|name, read| seen.get(name) == Some(read));
+        let mut unread = false;
+        for source in &state {
+            unread |= !self.apply(ctx, source).await;
+        }
+        self.seen = seen;
+        self.next = Some(Instant::now() + if unread { AGAIN_AFTER } else { LOOK_EVERY });
+    }
+
+    /// Puts one source into the pool; one that cannot be used is taken out, and its autoscalers say so. `false` when its
+    /// Secrets could not be read now: then it goes on with what was read of them, as long as it is the same source.
+    async fn apply(&mut self, ctx: &Context, source: &MetricSource) -> bool {
+        let name = source.name_any();
+        let (problem, unread) = match settings(ctx, &name, &source.spec).await {
+            Ok(settings) => {
+                self.read.insert(name.clone(), version(source));
+                (ctx.pool.set(settings).map_err(|error| error.to_string()).err(), false)
+            }
+            Err(Unusable::Wrong(problem)) => (Some(problem), false),
+            Err(Unusable::Unread(problem)) => (Some(problem), true),
+        };
+        if let Some(problem) = problem {
+            tracing::warn!(source = name, problem, "a metric source cannot be used");
+            if !unread || !self.read.contains_key(&name) {
+                ctx.pool.refuse(&name, problem);
+            }
+        }
+        !unread
     }
 }
 
-async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<SourceSettings, String> {
+/// Why there are no settings.
+enum Unusable {
+    /// The spec or a Secret is wrong, or the Secret is gone.
+    Wrong(String),
+    /// The API server did not say.
+    Unread(String),
+}
+
+impl From<String> for Unusable {
+    fn from(problem: String) -> Self {
+        Self::Wrong(problem)
+    }
+}
+
+async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<SourceSettings, Unusable> {
     let MetricSourceSpec { url, auth, ca_secret_ref, timeout, max_concurrent, .. } = spec;
     let authorization = match auth {
         None => None,
@@ -81,7 +130,7 @@ async fn settings(ctx: &Context, name: &str, spec: &MetricSourceSpec) -> Result<
             Some(Authorization::Basic { username: username.clone(), password })
         }
         Some(Auth { bearer_token_secret_ref: None, basic: None }) => {
-            return Err("auth names neither bearerTokenSecretRef nor basic".to_owned());
+            return Err("auth names neither bearerTokenSecretRef nor basic".to_owned().into());
         }
     };
     let ca_pem = match ca_secret_ref {
@@ -104,13 +153,14 @@ pub fn tenant_of(spec: &MetricSourceSpec) -> Option<(String, String)> {
     spec.tenant_header.as_ref().map(|tenant| (tenant.name.clone(), tenant.value.clone()))
 }
 
-async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, String> {
+async fn secret(ctx: &Context, reference: &SecretKeyRef) -> Result<String, Unusable> {
     let SecretKeyRef { name, key } = reference;
     let api: Api<KubeSecret> = Api::namespaced(ctx.client.clone(), &ctx.settings.namespace);
     let secret = within(READ_DEADLINE, api.get(name)).await.map_err(|error| {
-        format!(
+        let problem = format!(
             "the Secret `{name}` could not be read ({error}): name it in the Helm value metricSourceSecrets"
-        )
+        );
+        if error.is_final() { Unusable::Wrong(problem) } else { Unusable::Unread(problem) }
     })?;
     let bytes = secret.data.as_ref().and_then(|data| data.get(key));
     let bytes = bytes.ok_or_else(|| format!("the Secret `{name}` has no key `{key}`"))?;
@@ -150,3 +200,6 @@ pub fn question(
 fn allows(allowed: &[String], namespace: &str) -> bool {
     allowed.iter().any(|one| one == "*" || one == namespace)
 }
+
+#[cfg(test)]
+mod tests;

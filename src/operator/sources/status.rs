@@ -41,7 +41,8 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
             for source in ctx.sources.state() {
                 let task = || {
                     let (ctx, source) = (Arc::clone(&ctx), Arc::clone(&source));
-                    tokio::spawn(async move { report(&ctx, &source).await })
+                    let leadership = leadership.clone();
+                    tokio::spawn(async move { report(&ctx, &source, &leadership).await })
                 };
                 under_way.entry(source.name_any()).or_insert_with(task);
             }
@@ -57,7 +58,7 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
 }
 
 /// Looks at one source, asks it if nobody did lately, and writes its status if that is worth it.
-pub async fn report(ctx: &Context, source: &MetricSource) {
+pub async fn report(ctx: &Context, source: &MetricSource, leadership: &watch::Receiver<Leadership>) {
     let now = ctx.clock.now();
     let name = source.name_any();
     let claims = claims(ctx, &name, now).await;
@@ -69,6 +70,10 @@ pub async fn report(ctx: &Context, source: &MetricSource) {
     let newer = answered.filter(|&at| stored.is_none_or(|stored| at.since(stored) >= REFRESH_EVERY));
     if told(&old.conditions) == told(&conditions) && old.observed_generation == generation && newer.is_none()
     {
+        return;
+    }
+    // The source may have taken its time to answer.
+    if !leadership.borrow().may_write(Instant::now()) {
         return;
     }
     if let Err(error) = write(ctx, &name, generation, &conditions, answered.or(stored)).await {

@@ -46,7 +46,7 @@ async fn a_source_is_told_whether_and_when_it_answered() {
     let none = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
     for body in [GOOD, none] {
         let (rig, _server) = rig(vec![answer_json(body)]).await;
-        report(&rig.ctx, &stored(&rig)).await;
+        report(&rig.ctx, &stored(&rig), &rig.leadership).await;
         let (ready, reachable, _) = shown(&rig);
         assert_eq!((ready.as_str(), reachable.as_str()), ("True Answering", "True Answered"), "{body}");
         assert_eq!(stored(&rig).status.unwrap().last_answer, Some(to_jiff(START)), "{body}");
@@ -76,7 +76,7 @@ async fn a_source_that_does_not_answer_is_told_why_and_what_to_do() {
         ),
     ] {
         let (rig, _server) = rig(vec![reply]).await;
-        report(&rig.ctx, &stored(&rig)).await;
+        report(&rig.ctx, &stored(&rig), &rig.leadership).await;
         let told = shown(&rig);
         assert_eq!((told.0.as_str(), told.1.as_str(), told.2.as_str()), (ready, reachable, message));
         assert_eq!(stored(&rig).status.unwrap().last_answer, None);
@@ -87,7 +87,7 @@ async fn a_source_that_does_not_answer_is_told_why_and_what_to_do() {
 async fn a_source_with_a_wrong_setting_is_told_which() {
     let (rig, server) = rig(vec![answer_json(GOOD)]).await;
     rig.ctx.pool.refuse("main", "the Secret `token` has no key `value`".to_owned());
-    report(&rig.ctx, &stored(&rig)).await;
+    report(&rig.ctx, &stored(&rig), &rig.leadership).await;
     let (ready, reachable, message) = shown(&rig);
     assert_eq!((ready.as_str(), reachable.as_str()), ("False InvalidSettings", "Unknown NotAsked"));
     assert_eq!(message, "the Secret `token` has no key `value`");
@@ -102,7 +102,7 @@ async fn a_status_is_written_when_it_turns_and_every_ten_minutes() {
     let mut n_before = 0;
     for minutes in 0..12_u64 {
         rig.clock.set(START.plus(Span::from_minutes(minutes)));
-        report(&rig.ctx, &stored(&rig)).await;
+        report(&rig.ctx, &stored(&rig), &rig.leadership).await;
         let n = rig.api.n_requests("PATCH");
         if n > n_before {
             writes.push((minutes, shown(&rig).0));
@@ -115,7 +115,7 @@ async fn a_status_is_written_when_it_turns_and_every_ten_minutes() {
     // Each minute asked once, because no autoscaler does.
     assert_eq!(server.requests().len(), 12);
     rig.clock.set(START.plus(Span::from_minutes(13)));
-    report(&rig.ctx, &stored(&rig)).await;
+    report(&rig.ctx, &stored(&rig), &rig.leadership).await;
     assert_eq!(stored(&rig).status.unwrap().last_answer, Some(to_jiff(START.plus(Span::from_minutes(13)))));
 }
 
