@@ -54,7 +54,7 @@ pub mod worker;
 
 pub use context::{Context, Settings};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
@@ -121,17 +121,21 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         started: Instant::now(),
     };
     let watching = watching::start(&client, &settings.watch_namespaces, &stop);
+    let (sources_told, sources_known) = watch::channel(false);
     let ctx = Arc::new(Context {
         targets: Targets::new(client.clone()),
         client,
         clock,
         pool: Arc::new(pool),
+        fits: context::fits(),
+        writes: Mutex::new(pace::StatusBucket::full(Instant::now())),
         autoscalers: watching.autoscalers,
         calendars: watching.calendars,
         quotas: watching.quotas,
         budget_specs: watching.budgets,
         budgets: budgets::Budgets::default(),
         sources: watching.sources,
+        sources_known,
         metrics: Arc::new(metrics),
         events: sink,
         decisions,
@@ -142,7 +146,8 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
     let probes = listener.map(|listener| tokio::spawn(health::serve(listener, vitals, stop.clone())));
     let lease_stop = CancellationToken::new();
     let election = tokio::spawn(elector.run(lease_stop.clone()));
-    let work = tokio::spawn(work(Arc::clone(&ctx), leadership, (beat, synced), stop.clone()));
+    let told = Told { beat, sources_known: sources_told, synced };
+    let work = tokio::spawn(work(Arc::clone(&ctx), leadership, told, stop.clone()));
     stop.cancelled().await;
     tracing::info!("the operator stops: no write begins from now on");
     if tokio::time::timeout(STOP_LIMIT, work).await.is_err() {
@@ -159,53 +164,38 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
     }
 }
 
-/// Nothing is decided before every watch cache is filled and the sources are known (F07).
+/// What the loops tell of themselves.
+struct Told {
+    /// When the scheduler came round last.
+    beat: watch::Sender<Option<Instant>>,
+    /// Whether the sources were put into the pool.
+    sources_known: watch::Sender<bool>,
+    /// Whether every cache is filled.
+    synced: watch::Sender<bool>,
+}
+
+/// The loops. Nothing is decided for an autoscaler before the watch caches that it needs are filled
+/// ([`Context::knows_enough`], F07); one that cannot be filled keeps nobody else waiting (I60).
 async fn work(
     ctx: Arc<Context>,
     leadership: watch::Receiver<lease::Leadership>,
-    (beat, synced): (watch::Sender<Option<Instant>>, watch::Sender<bool>),
+    told: Told,
     stop: CancellationToken,
 ) {
-    let filled = async {
-        for store in &ctx.autoscalers {
-            if store.wait_until_ready().await.is_err() {
-                return false;
-            }
-        }
-        for store in &ctx.calendars {
-            if store.wait_until_ready().await.is_err() {
-                return false;
-            }
-        }
-        ctx.sources.wait_until_ready().await.is_ok() && ctx.budget_specs.wait_until_ready().await.is_ok()
-    };
-    let ready = async {
-        // The probes must know that the wait is no hang.
-        let beating = async {
-            loop {
-                beat.send_replace(Some(Instant::now()));
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        };
-        tokio::select! {
-            biased;
-            filled = filled => filled,
-            () = beating => false,
-            () = stop.cancelled() => false,
-        }
-    };
-    if !ready.await {
-        return;
-    }
-    for source in ctx.sources.state() {
-        sources::apply(&ctx, &source).await;
-    }
-    synced.send_replace(true);
-    let sources = tokio::spawn(sources::run(Arc::clone(&ctx), stop.clone()));
-    let told = tokio::spawn(sources::status::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
+    let Told { beat, sources_known, synced } = told;
+    let sources = tokio::spawn(sources::run(Arc::clone(&ctx), sources_known, stop.clone()));
+    let reports = tokio::spawn(sources::status::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
     let spent = tokio::spawn(budgets::run(Arc::clone(&ctx), leadership.clone(), stop.clone()));
+    let filled = tokio::spawn({
+        let ctx = Arc::clone(&ctx);
+        async move {
+            if ctx.until_all_known().await {
+                synced.send_replace(true);
+            }
+        }
+    });
     fleet::run(ctx, leadership, beat, stop).await;
-    spent.abort();
-    sources.abort();
-    told.abort();
+    for task in [sources, reports, spent, filled] {
+        task.abort();
+    }
 }

@@ -9,13 +9,14 @@ use kube::{Api, ResourceExt as _};
 use super::actuate::hpa::{Floor, floor_among};
 use super::actuate::rivals::{Rival, foreign_writer};
 use super::actuate::scale::{Scaled, Written};
-use super::actuate::{Error as TargetError, ScaleTarget, Targets};
+use super::actuate::{Error as TargetError, ScaleTarget};
 use super::budgets::{Purse, ledger_of};
 use super::conditions;
 use super::context::Context;
 use super::growth::{Workload, is_rolling_out, template_of};
 use super::objective;
 use super::obstacles::Obstacles;
+use super::pace::Urgency;
 use super::protocol::{Acts, Decided, Read, Recorded};
 use super::recorder::Recorder;
 use super::signal::{Known, Signal};
@@ -69,6 +70,15 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether it takes a human: then there is no use in asking at every tick.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Target(error) => error.is_permanent(),
+            Self::Floor(_) => true,
+            Self::Autoscaler(_) => false,
+        }
+    }
+
     /// The reason in the condition `AbleToScale`.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -84,14 +94,20 @@ impl ReadError {
 pub struct TickActs<'a> {
     /// The autoscaler's name.
     pub name: &'a str,
+    /// The autoscaler that the tick was planned for.
+    pub planned: &'a PredictiveAutoscaler,
+    /// The autoscaler as it was read, where it is no longer the one that was planned for.
+    pub newer: Option<PredictiveAutoscaler>,
+    /// The autoscaler as it was read, where its target could not be.
+    pub unread: Option<PredictiveAutoscaler>,
     /// The policy.
     pub policy: &'a Policy,
     /// The target.
     pub target: &'a ScaleTarget,
     /// The autoscaler's own API.
     pub api: Api<PredictiveAutoscaler>,
-    /// Reads and writes targets.
-    pub targets: &'a Targets,
+    /// What every part of the operator shares.
+    pub shared: &'a Context,
     /// The signals with their readings and what is known of them.
     pub signals: Vec<(&'a Signal, Reading, Known)>,
     /// Announced events.
@@ -115,7 +131,7 @@ pub struct TickActs<'a> {
     /// The last decision, for metrics and Events.
     pub decided: Option<(Decision, PredictiveAutoscalerStatus, Memory)>,
     /// The way to the budget, where the policy names one.
-    pub purse: Option<(&'a Context, Purse)>,
+    pub purse: Option<Purse>,
     /// What stands in the way of growth.
     pub obstacles: Obstacles,
     /// The lead part of the status.
@@ -136,13 +152,20 @@ pub struct TickActs<'a> {
     pub seen: Option<(Glance, Option<Record>)>,
 }
 
+/// Whether what was planned for `planned` no longer holds for `read`: another spec, another object of the name, or one
+/// that is being deleted.
+fn is_other(planned: &PredictiveAutoscaler, read: &PredictiveAutoscaler) -> bool {
+    let (planned, read) = (&planned.metadata, &read.metadata);
+    read.uid != planned.uid || read.generation != planned.generation || read.deletion_timestamp.is_some()
+}
+
 impl TickActs<'_> {
     async fn read_target(&self) -> Result<Target, ReadError> {
-        let rivals: Vec<Rival> = self.targets.hpas_targeting(self.target).await?;
-        let scaled: Scaled = self.targets.read_scale(self.target).await?;
-        let object: DynamicObject = self.targets.object(self.target).await?;
+        let rivals: Vec<Rival> = self.shared.targets.hpas_targeting(self.target).await?;
+        let scaled: Scaled = self.shared.targets.read_scale(self.target).await?;
+        let object: DynamicObject = self.shared.targets.object(self.target).await?;
         let ready =
-            Replicas::new(self.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
+            Replicas::new(self.shared.targets.ready(self.target, &object, scaled.selector.as_deref()).await?);
         let writer = foreign_writer(&object.metadata);
         let rollout = is_rolling_out(&object);
         let (exist, selector) = (scaled.status_replicas, scaled.selector.clone());
@@ -188,16 +211,26 @@ impl Acts for TickActs<'_> {
     type Memory = Box<(PredictiveAutoscalerStatus, Memory)>;
     type Error = ReadError;
 
-    async fn read(&mut self) -> Result<Read<Seen>, ReadError> {
+    async fn read(&mut self) -> Result<Option<Read<Seen>>, ReadError> {
         let object = within(READ_DEADLINE, self.api.get(self.name)).await.map_err(ReadError::Autoscaler)?;
-        let mut target = self.read_target().await?;
+        if is_other(self.planned, &object) {
+            self.newer = Some(object);
+            return Ok(None);
+        }
+        let mut target = match self.read_target().await {
+            Ok(target) => target,
+            Err(error) => {
+                self.unread = Some(object);
+                return Err(error);
+            }
+        };
         target.rival = self.older.clone().or(target.rival);
         self.workload = Some(target.workload.clone());
         let stored_epoch = self.stored_memory(&object, target.asked).epoch;
         let (ordered, ignored) =
             object.metadata.annotations.as_ref().map(annotations::break_glass).unwrap_or_default();
         let break_glass = BreakGlass { standing: target.standing, ..ordered };
-        Ok(Read { seen: Seen { object, target, break_glass, ignored }, stored_epoch })
+        Ok(Some(Read { seen: Seen { object, target, break_glass, ignored }, stored_epoch }))
     }
 
     fn decide(&mut self, seen: &Seen, epoch: u64) -> Decided<Self::Memory> {
@@ -230,12 +263,13 @@ impl Acts for TickActs<'_> {
         memory.measured.clone_from(&self.measured);
         objective::note(&mut memory.measured.kept, self.policy, &decision);
         memory.price.clone_from(&self.price.1);
-        if let Some((ctx, purse)) = &self.purse {
-            ctx.budgets.take(purse, &decision, &memory);
+        if let Some(purse) = &self.purse {
+            self.shared.budgets.take(purse, &decision, &memory);
         }
         let old = seen.object.status.clone().unwrap_or_default();
         let new = self.status(seen, &decision, &memory, &old);
-        let record = decision.write.is_some() || status::worth_writing(&old, &new, self.now);
+        let urgency = status::urgency(&old, &new, self.now).max(decision.write.map(|_| Urgency::Safety));
+        let record = urgency.is_some_and(|urgency| self.shared.may_record(urgency));
         let write = decision.write;
         self.decided = Some((decision, new.clone(), memory.clone()));
         Decided { memory: Box::new((new, memory)), write, record }
@@ -256,11 +290,13 @@ impl Acts for TickActs<'_> {
 
     async fn write(&mut self, seen: &Seen, to: Replicas, deadline: Duration) -> Written {
         match &seen.target.floor {
-            Some(floor) => self.targets.move_floor(floor, to, deadline).await,
-            None => match self.targets.write_scale(self.target, to, &seen.target.version, deadline).await {
-                Ok(written) => written,
-                Err(error) => Written::Refused { code: 0, message: error.to_string() },
-            },
+            Some(floor) => self.shared.targets.move_floor(floor, to, deadline).await,
+            None => {
+                match self.shared.targets.write_scale(self.target, to, &seen.target.version, deadline).await {
+                    Ok(written) => written,
+                    Err(error) => Written::Refused { code: 0, message: error.to_string() },
+                }
+            }
         }
     }
 }
@@ -268,7 +304,7 @@ impl Acts for TickActs<'_> {
 impl TickActs<'_> {
     /// What the budget allows; the memory gets a ledger where it has none.
     fn allowance(&self, seen: &Seen, memory: &mut Memory) -> Option<Allowance> {
-        let ((ctx, purse), rule) = (self.purse.as_ref()?, self.policy.spend.as_ref()?);
+        let (ctx, purse, rule) = (self.shared, self.purse.as_ref()?, self.policy.spend.as_ref()?);
         let replicas = seen.target.asked.max(seen.break_glass.standing);
         let stands = Stands { replicas, price: rule.price.reckoned() };
         let stretch = ctx.budgets.period(ctx, &purse.budget, self.now)?;
@@ -322,7 +358,7 @@ impl TickActs<'_> {
         });
         around.ignored.clone_from(&seen.ignored);
         around.most = seen.target.growth.most.clone().map(|most| (most, seen.target.workload.asked));
-        around.budget = self.purse.as_ref().and_then(|(_, purse)| purse.admitted.clone().err());
+        around.budget = self.purse.as_ref().and_then(|purse| purse.admitted.clone().err());
         around.quotas_unread = self.obstacles.quotas_unread;
         around.unread_limit = self.obstacles.unread_limit();
         let generation = seen.object.metadata.generation;

@@ -32,6 +32,8 @@ use crate::units::{Money, PricePerReplicaHour, Replicas, Timestamp};
 #[derive(Debug, Default)]
 pub struct Budgets {
     books: Mutex<BTreeMap<String, Kept>>,
+    /// The epoch under which they are kept.
+    epoch: Mutex<Option<u64>>,
 }
 
 /// One budget's book, or why there is none.
@@ -59,6 +61,15 @@ pub struct Purse {
 impl Budgets {
     fn books(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever is about to use the books leads under `epoch`. What was kept under another is closed: somebody else led
+    /// since, so the books are opened again from what is stored.
+    pub fn lead_under(&self, epoch: u64) {
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.replace(epoch) != Some(epoch) {
+            self.books().clear();
+        }
     }
 
     /// The way of `object` to its budget; `None` when it names none, or states no price.

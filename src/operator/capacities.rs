@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
 use super::context::Context;
 use super::growth::Workload;
 use super::obstacles::Room;
@@ -70,6 +73,13 @@ impl Asks {
     }
 }
 
+/// What was answered at one step.
+pub struct Answered {
+    at: Timestamp,
+    used: Vec<Result<f64, String>>,
+    rooms: Vec<Room>,
+}
+
 /// What was read, from tick to tick.
 #[derive(Debug, Default)]
 pub struct Capacities {
@@ -92,35 +102,44 @@ impl Capacities {
         self.rooms.iter().filter_map(known).collect()
     }
 
-    /// Asks when a new step has begun; `last` is how much there was of each limit, as it was read last.
-    pub async fn look(
-        &mut self,
+    /// Asks when a new step has begun, `None` when none has; `last` is how much there was of each limit, as it was read
+    /// last.
+    pub async fn ask(
+        &self,
         ctx: &Context,
         asks: &Asks,
         last: &BTreeMap<String, f64>,
-        (step, now): (Step, Timestamp),
-    ) {
+        (step, now, until): (Step, Timestamp, Instant),
+    ) -> Option<Answered> {
         let at = now.floor_to(step);
         if self.asked_at == Some(at) {
-            return;
+            return None;
         }
-        self.asked_at = Some(at);
-        self.used.clear();
-        for asked in &asks.uses {
-            self.used.push(match asked {
-                Some((query, _)) => used(ctx, query, at, step).await,
-                None => Err(String::new()),
+        let late = || "the source did not answer within the tick".to_owned();
+        let asked_uses = asks.uses.iter().map(async |asked| match asked {
+            Some((query, _)) => {
+                timeout_at(until, used(ctx, query, at, step)).await.unwrap_or_else(|_| Err(late()))
+            }
+            None => Err(String::new()),
+        });
+        let rooms =
+            asks.limits.iter().map(async |(query, LimitQuery { query: named, per_replica, max_age })| {
+                let name = named.metric.clone();
+                let read = timeout_at(until, number(ctx, query, (at, *max_age), step)).await;
+                let (available, problem) = match read.unwrap_or_else(|_| Err(late())) {
+                    Ok(available) => (Some(available), None),
+                    Err(problem) => (last.get(&name).copied(), Some(problem)),
+                };
+                Room { name, available, per_replica: *per_replica, problem }
             });
-        }
-        self.rooms.clear();
-        for (query, LimitQuery { query: named, per_replica, max_age }) in &asks.limits {
-            let name = named.metric.clone();
-            let read = number(ctx, query, (at, *max_age), step).await;
-            let (available, problem) = match read {
-                Ok(available) => (Some(available), None),
-                Err(problem) => (last.get(&name).copied(), Some(problem)),
-            };
-            self.rooms.push(Room { name, available, per_replica: *per_replica, problem });
+        let (used, rooms) = tokio::join!(join_all(asked_uses), join_all(rooms));
+        Some(Answered { at, used, rooms })
+    }
+
+    /// Takes up what was answered; `None` where nothing was asked.
+    pub fn take(&mut self, answered: Option<Answered>) {
+        if let Some(Answered { at, used, rooms }) = answered {
+            (self.asked_at, self.used, self.rooms) = (Some(at), used, rooms);
         }
     }
 

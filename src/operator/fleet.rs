@@ -15,6 +15,7 @@ use super::context::Context;
 use super::floors;
 use super::lease::Leadership;
 use super::worker::Worker;
+use crate::api::PredictiveAutoscaler;
 use crate::units::offset_of;
 
 /// How often the watch caches are compared with the tasks.
@@ -86,21 +87,37 @@ async fn follow(
     let offset = offset_of(&format!("{namespace}/{name}"), interval);
     let mut ticks = tokio::time::interval_at(Instant::now() + offset.to_std(), interval.to_std());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut uid = None;
+    let (mut uid, mut led, mut swept) = (None, None, None);
+    let mut newer: Option<Arc<PredictiveAutoscaler>> = None;
     loop {
         let due = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             due = ticks.tick() => due,
         };
-        let Some(object) = ctx.autoscaler(&namespace, &name) else { break };
+        let Some(cached) = ctx.autoscaler(&namespace, &name) else { break };
+        newer = newer.filter(|newer| is_behind(&cached, newer));
+        let object = newer.clone().unwrap_or(cached);
         if uid.is_some() && uid != object.metadata.uid {
             // Another object of the same name: nothing of the one that is gone holds for it.
             worker.forget();
             worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
         }
         uid.clone_from(&object.metadata.uid);
-        if !leadership.borrow_and_update().may_write(Instant::now()) {
+        let (epoch, anothers) = {
+            let now = leadership.borrow_and_update();
+            (now.epoch(Instant::now()), now.is_anothers())
+        };
+        if led.is_some() && (anothers || epoch.is_some_and(|epoch| led != Some(epoch))) {
+            // Somebody else leads, or led in between: what was known here may be older than what is stored.
+            worker.forget();
+            worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
+            led = None;
+        }
+        let Some(epoch) = epoch else { continue };
+        led = Some(epoch);
+        ctx.budgets.lead_under(epoch);
+        if !ctx.knows_enough(&object) {
             continue;
         }
         let began = Instant::now();
@@ -111,8 +128,25 @@ async fn follow(
         if !floors::claim(&ctx, &object).await {
             continue;
         }
-        worker.tick(&object, &leadership).await;
+        // Once for each target, as it may have named another before, also before a restart.
+        let target = &object.spec.scale_target_ref;
+        if floors::is_held(&object) && swept.as_ref() != Some(target) && floors::sweep(&ctx, &object).await {
+            swept = Some(target.clone());
+        }
+        if let Some(read) = worker.tick(&object, &leadership).await {
+            newer = Some(Arc::new(read));
+        }
         ctx.metrics.ticked(began.elapsed(), began.saturating_duration_since(due));
     }
     worker.forget();
+}
+
+/// Whether the watch cache has not seen yet what was read: a watch may be dead for minutes without a sign (F45).
+fn is_behind(cached: &PredictiveAutoscaler, read: &PredictiveAutoscaler) -> bool {
+    let (cached, read) = (&cached.metadata, &read.metadata);
+    if cached.uid != read.uid {
+        return cached.creation_timestamp < read.creation_timestamp;
+    }
+    cached.generation < read.generation
+        || (cached.deletion_timestamp.is_none() && read.deletion_timestamp.is_some())
 }

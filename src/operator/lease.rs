@@ -62,6 +62,11 @@ impl Leadership {
         matches!(self, Self::Leading { valid_until, .. } if now < *valid_until)
     }
 
+    /// Whether somebody else is known to lead.
+    pub const fn is_anothers(&self) -> bool {
+        matches!(self, Self::Standby { holder: Some(_) })
+    }
+
     /// The epoch under which a write may begin at `now`.
     pub fn epoch(&self, now: Instant) -> Option<u64> {
         match self {

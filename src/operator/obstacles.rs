@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use serde_json::Value;
 
-use super::context::Context;
+use super::context::{Context, is_filled};
 use crate::decide::{Most, Obstacle};
 use crate::units::{Replicas, parse_quantity, replicas_ceil};
 
@@ -100,12 +99,9 @@ impl Obstacles {
 
 /// The quotas of a namespace as the watch caches have them, and whether they could not be read.
 pub fn quotas(ctx: &Context, namespace: &str) -> (Vec<Arc<ResourceQuota>>, bool) {
-    let is_read = |store: &Store<ResourceQuota>| {
-        store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
-    };
     let all = ctx.quotas.iter().flat_map(Store::state);
     let own = all.filter(|quota| quota.namespace().as_deref() == Some(namespace)).collect();
-    (own, !ctx.quotas.iter().all(is_read))
+    (own, !ctx.quotas.iter().all(is_filled))
 }
 
 /// Pods of the workload for which a quota has room, and its sentence; `None` where it counts nothing of a pod. A quota

@@ -6,6 +6,8 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use tokio::time::{Instant, timeout_at};
+
 use super::actuate::ScaleTarget;
 use super::context::Context;
 use super::signal::Query;
@@ -76,6 +78,15 @@ impl Asked {
     }
 }
 
+/// What was answered when the price was asked for.
+pub struct Answered {
+    told: Told,
+    /// How long it holds.
+    holds: Span,
+    /// The rate of the price book that counts.
+    rate: Option<String>,
+}
+
 /// The price of one autoscaler from tick to tick.
 #[derive(Debug, Default)]
 pub struct Pricing {
@@ -89,59 +100,53 @@ pub struct Pricing {
 }
 
 impl Pricing {
-    /// Puts the price of this tick into the policy, where it is asked for; asks when a new step has begun.
-    pub async fn look(
-        &mut self,
+    /// Asks when a new step has begun, or something else is asked; `None` when nothing is due.
+    pub async fn ask(
+        &self,
         ctx: &Context,
         (asked, target): (Option<&Asked>, &ScaleTarget),
+        policy: &Policy,
+        (now, until): (Timestamp, Instant),
+    ) -> Option<Answered> {
+        let (asked, rule) = (asked?, policy.spend.as_ref()?);
+        let at = now.floor_to(policy.step);
+        let knows = self.memory.as_ref().is_some_and(|memory| memory.asked == asked.words(&rule.currency));
+        if knows && self.asked_at == Some(at) {
+            return None;
+        }
+        Some(match asked {
+            Asked::Query(query, max_age) => {
+                let answer = by_query(ctx, query, (at, *max_age), policy.step);
+                let told = timeout_at(until, answer).await;
+                let told =
+                    told.unwrap_or_else(|_| Err("the source did not answer within the tick".to_owned()));
+                Answered { told, holds: *max_age, rate: None }
+            }
+            Asked::Book => by_book(ctx, target, (now, until)).await,
+        })
+    }
+
+    /// Puts the price of this tick into the policy, where it is asked for.
+    pub fn take(
+        &mut self,
+        (asked, answered): (Option<&Asked>, Option<Answered>),
         policy: &mut Policy,
         now: Timestamp,
     ) {
+        let step = policy.step;
         let (Some(asked), Some(rule)) = (asked, &mut policy.spend) else {
             self.memory = None;
             return;
         };
         let words = asked.words(&rule.currency);
         let known = self.memory.take().filter(|memory| memory.asked == words);
-        if known.is_none() {
-            (self.asked_at, self.rate) = (None, None);
-        }
         let mut memory = known.unwrap_or_else(|| PriceMemory::asking(&words));
-        let at = now.floor_to(policy.step);
-        if self.asked_at != Some(at) {
-            self.asked_at = Some(at);
-            let told = match asked {
-                Asked::Query(query, max_age) => {
-                    self.holds = *max_age;
-                    by_query(ctx, query, (at, *max_age), policy.step).await
-                }
-                Asked::Book => self.by_book(ctx, target, now).await,
-            };
+        if let Some(Answered { told, holds, rate }) = answered {
+            (self.asked_at, self.holds, self.rate) = (Some(now.floor_to(step)), holds, rate);
             memory.take(told, now);
         }
         rule.price = memory.price(now, self.holds);
         self.memory = Some(memory);
-    }
-
-    async fn by_book(&mut self, ctx: &Context, target: &ScaleTarget, now: Timestamp) -> Told {
-        self.rate = None;
-        let Ok(object) = ctx.targets.object(target).await else {
-            self.holds = TEMPLATE_HOLDS;
-            return Err("the target could not be read".to_owned());
-        };
-        let priced = match &ctx.settings.price_book {
-            None => Err("the operator has no price book: start it with --price-book (Helm value priceBook)"
-                .to_owned()),
-            Some(book) => PodCost::of_workload(&object.data)
-                .and_then(|pod| book.price(&pod).map(|(price, rate)| (price, rate.name())))
-                .map_err(|error| error.to_string()),
-        };
-        // What the template says holds at once.
-        self.holds = if priced.is_ok() { TEMPLATE_HOLDS } else { Span::ZERO };
-        priced.map(|(price, rate)| {
-            self.rate = Some(rate);
-            (price, now)
-        })
     }
 
     /// What the status says of the price.
@@ -163,6 +168,27 @@ impl Pricing {
             price_unknown_since: since.map(to_jiff),
             ..SpendStatus::default()
         }
+    }
+}
+
+async fn by_book(ctx: &Context, target: &ScaleTarget, (now, until): (Timestamp, Instant)) -> Answered {
+    let read = timeout_at(until, ctx.targets.object(target)).await;
+    let Some(object) = read.ok().and_then(Result::ok) else {
+        let told = Err("the target could not be read".to_owned());
+        return Answered { told, holds: TEMPLATE_HOLDS, rate: None };
+    };
+    let priced =
+        match &ctx.settings.price_book {
+            None => Err("the operator has no price book: start it with --price-book (Helm value priceBook)"
+                .to_owned()),
+            Some(book) => PodCost::of_workload(&object.data)
+                .and_then(|pod| book.price(&pod).map(|(price, rate)| (price, rate.name())))
+                .map_err(|error| error.to_string()),
+        };
+    match priced {
+        Ok((price, rate)) => Answered { told: Ok((price, now)), holds: TEMPLATE_HOLDS, rate: Some(rate) },
+        // What the template says holds at once.
+        Err(problem) => Answered { told: Err(problem), holds: Span::ZERO, rate: None },
     }
 }
 

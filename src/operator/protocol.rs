@@ -70,8 +70,9 @@ pub trait Acts: Send {
     /// Why nothing could be read.
     type Error: Send;
 
-    /// (1) Reads target and status afresh, past every cache.
-    fn read(&mut self) -> impl Future<Output = Result<Read<Self::Seen>, Self::Error>> + Send;
+    /// (1) Reads target and status afresh, past every cache; `None` when the object is no longer the one that this tick
+    /// was planned for.
+    fn read(&mut self) -> impl Future<Output = Result<Option<Read<Self::Seen>>, Self::Error>> + Send;
 
     /// Decides on what was read. No I/O.
     fn decide(&mut self, seen: &Self::Seen, epoch: u64) -> Decided<Self::Memory>;
@@ -107,6 +108,8 @@ pub enum Outcome<E> {
     },
     /// This process does not lead, or its lead ran out.
     NotLeading,
+    /// The spec was changed, or the object deleted, since the tick was planned: what was planned is dropped (C43).
+    Changed,
     /// The status was written under a higher epoch: another process leads.
     Superseded {
         /// The epoch in the status.
@@ -132,6 +135,7 @@ impl<E> Outcome<E> {
             Self::Unchanged => "unchanged",
             Self::Acted { written, .. } => written.label(),
             Self::NotLeading => "not_leading",
+            Self::Changed => "changed",
             Self::Superseded { .. } => "superseded",
             Self::Contended => "contended",
             Self::Late => "late",
@@ -172,7 +176,8 @@ async fn round<A: Acts>(
     let leading = || leadership.borrow().epoch(Instant::now());
     let Some(epoch) = leading() else { return Round::Settled(Outcome::NotLeading) };
     let Read { seen, stored_epoch } = match tokio::time::timeout_at(until, acts.read()).await {
-        Ok(Ok(read)) => read,
+        Ok(Ok(Some(read))) => read,
+        Ok(Ok(None)) => return Round::Settled(Outcome::Changed),
         Ok(Err(error)) => return Round::Settled(Outcome::Unread(error)),
         Err(_) => return Round::Settled(Outcome::Late),
     };

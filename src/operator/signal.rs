@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::calendar::{TimeZone, Window};
-use crate::decide::{MetricObservation, Reading};
+use crate::decide::{Absence, MetricObservation, Reading};
 use crate::engine::foresight;
 use crate::forecast::{
     Arrival, Checkpoint, ForecastConfig, Forecaster, Judgement, Keeper, QuantileForecast, Trust,
@@ -39,6 +41,20 @@ enum History {
     Learned,
 }
 
+/// A refit or a measurement of trust beside the ticks, and what has become visible meanwhile.
+struct Working {
+    task: JoinHandle<Option<(Keeper, Option<Judgement>)>>,
+    since: Vec<Arrival>,
+}
+
+/// What was read at one tick.
+pub struct Look {
+    /// The reading.
+    pub answer: Answer,
+    /// What has become visible since the newest sample, each with the instant of its query.
+    samples: Vec<(Timestamp, f64)>,
+}
+
 /// What is asked, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -59,6 +75,7 @@ pub struct Signal {
     history: History,
     tried: bool,
     keeper: Keeper,
+    working: Option<Working>,
     /// The capacity where none is stated: the requests of the target's pods, or what is learned.
     pub found: Option<CapacityPerReplica>,
     /// Why the history could not be read.
@@ -74,6 +91,10 @@ pub struct Moment<'a> {
     pub tick: Step,
     /// The sources.
     pub pool: &'a Arc<SourcePool>,
+    /// As many fits at once as there are processors.
+    pub fits: &'a Arc<Semaphore>,
+    /// What is not read or fitted by then is left to a later tick.
+    pub until: Instant,
 }
 
 impl Signal {
@@ -90,17 +111,30 @@ impl Signal {
             history: History::Due(Timestamp::from_millis(i64::MIN)),
             tried: false,
             keeper: foresight::keeper(key, policy, rule, Arc::clone(windows)),
+            working: None,
             found: None,
             history_note: None,
         }
     }
 
-    /// The reading at `moment`. While the history was never asked for, a value may raise and not lower: what the
-    /// forecast would have held is not known yet.
-    pub async fn read(&self, moment: Moment<'_>) -> Answer {
-        let Moment { now, tick, pool } = moment;
+    /// Reads at `moment` what the metric says now, and what has become visible since the newest sample.
+    pub async fn look(&self, moment: Moment<'_>) -> Look {
+        let (answer, samples) = tokio::join!(self.read(moment), self.fetch(moment));
+        Look { answer, samples }
+    }
+
+    /// The reading. While the history was never asked for, a value may raise and not lower: what the forecast would have
+    /// held is not known yet.
+    async fn read(&self, moment: Moment<'_>) -> Answer {
+        let Moment { now, tick, pool, until, .. } = moment;
+        if let Some(note) = &self.query.refused {
+            return Answer { note: Some(note.clone()), ..Answer::absent(Absence::SourceNotAllowed) };
+        }
         let query = InstantQuery { promql: self.query.promql.clone(), at: now, max_age: self.rule.max_age };
-        let mut answer = pool.instant(&self.query.source, &query, tick).await;
+        let Ok(mut answer) = timeout_at(until, pool.instant(&self.query.source, &query, tick)).await else {
+            let note = "the source did not answer within the tick".to_owned();
+            return Answer { note: Some(note), ..Answer::absent(Absence::Unreachable) };
+        };
         if self.rule.prediction
             && !self.tried
             && let Reading::Value { partial, .. } = &mut answer.reading
@@ -111,29 +145,42 @@ impl Signal {
         answer
     }
 
-    /// Brings the forecaster up to date: learns the history, appends what has become visible, refits and measures
-    /// trust when that is due. `censored` says whether the workload stood at its limit.
-    pub async fn keep(
-        &mut self,
-        policy: &Policy,
-        moment: Moment<'_>,
-        trust: &mut TrustState,
-        censored: bool,
-    ) {
+    /// Brings the forecaster up to date with `look`, and begins a refit or a measurement of trust when that is due;
+    /// [`Self::settle`] ends them. `censored` says whether the workload stood at its limit.
+    pub fn keep(&mut self, look: &Look, policy: &Policy, (moment, censored): (Moment<'_>, bool)) {
         if !self.rule.prediction {
             return;
         }
-        self.load(policy, moment).await;
-        self.append(moment, censored).await;
+        self.append(&look.samples, moment.now, censored);
         let question = self.capacity().map(|capacity| foresight::trust_question(policy, capacity));
-        if self.keeper.is_due(question.as_ref(), moment.now)
-            && let Some(judgement) = self.work(question, moment.now).await
-        {
+        if self.working.is_none() && self.keeper.is_due(question.as_ref(), moment.now) {
+            let task =
+                tokio::spawn(work(self.keeper.clone(), question, (moment.now, Arc::clone(moment.fits))));
+            self.working = Some(Working { task, since: Vec::new() });
+        }
+    }
+
+    /// Waits for the refit that is under way as long as the tick may, and takes it up. One that is not done goes on
+    /// beside the ticks, and the forecast that stands is followed until then.
+    pub async fn settle(&mut self, moment: Moment<'_>, trust: &mut TrustState) {
+        let Some(working) = &mut self.working else { return };
+        let Ok(done) = timeout_at(moment.until, &mut working.task).await else { return };
+        let since = self.working.take().map(|working| working.since).unwrap_or_default();
+        // A panic in there leaves the keeper as it was.
+        let Ok(Some((mut keeper, judgement))) = done else { return };
+        keeper.announce(Arc::clone(self.keeper.windows()));
+        keeper.observe(&since, moment.now);
+        self.keeper = keeper;
+        if let Some(judgement) = judgement {
             *trust = judgement.after(*trust);
         }
     }
 
-    async fn load(&mut self, policy: &Policy, moment: Moment<'_>) {
+    /// Asks for the history, or takes up what has come of it.
+    pub async fn load(&mut self, policy: &Policy, moment: Moment<'_>) {
+        if !self.rule.prediction || self.query.refused.is_some() {
+            return;
+        }
         match &mut self.history {
             History::Due(at) if moment.now < *at => {}
             History::Due(_) => self.history = History::Loading(self.begin_loading(policy, moment)),
@@ -164,6 +211,7 @@ impl Signal {
         let windows = Arc::clone(self.keeper.windows());
         let now = moment.now;
         let (pool, source) = (Arc::clone(moment.pool), self.query.source.clone());
+        let fits = Arc::clone(moment.fits);
         tokio::spawn(async move {
             let samples = pool.history(&source, &query).await.map_err(|error| error.to_string())?;
             if samples.is_empty() {
@@ -173,6 +221,7 @@ impl Signal {
             }
             let stamped: Vec<(Timestamp, f64)> =
                 samples.into_iter().map(|(at, value)| (at.minus(step.span()), value)).collect();
+            let _permit = fits.acquire_owned().await;
             tokio::task::spawn_blocking(move || fitted(config, &windows, &stamped, now))
                 .await
                 .map_err(|_| "learning the history failed".to_owned())
@@ -182,6 +231,7 @@ impl Signal {
     fn learned(&mut self, forecaster: Forecaster, now: Timestamp) {
         self.history = History::Learned;
         self.history_note = None;
+        self.working = None;
         self.keeper.begin(forecaster, now);
     }
 
@@ -195,6 +245,7 @@ impl Signal {
         if self.keeper.forecaster().is_none()
             && let Ok(forecaster) = Forecaster::restore(self.keeper.config().clone(), checkpoint, &[])
         {
+            self.working = None;
             self.keeper.resume(forecaster, now);
         }
     }
@@ -210,55 +261,45 @@ impl Signal {
         self.keeper.forecaster().and_then(Forecaster::checkpoint)
     }
 
-    async fn append(&mut self, moment: Moment<'_>, censored: bool) {
-        let Moment { now, tick, pool } = moment;
+    /// What has become visible since the newest sample: one by its own query, more of them as history.
+    async fn fetch(&self, moment: Moment<'_>) -> Vec<(Timestamp, f64)> {
+        let Moment { now, tick, pool, until, .. } = moment;
         let step = self.keeper.config().step;
         let due = now.floor_to(step);
-        let Some((newest, _)) = self.keeper.forecaster().and_then(Forecaster::newest) else { return };
+        let Some((newest, _)) = self.keeper.forecaster().and_then(Forecaster::newest) else {
+            return Vec::new();
+        };
         let step_millis = step.span().millis().cast_signed();
         let missing = (due.millis() - newest.millis()) / step_millis - 1;
         if missing <= 0 {
-            return;
+            return Vec::new();
         }
-        let mut samples: Vec<(Timestamp, f64)> = Vec::new();
+        let (source, promql, max_age) = (&self.query.source, self.query.promql.clone(), self.rule.max_age);
         if missing > GAP_STEPS {
             let from = newest.plus(step.span()).plus(step.span());
-            let query = HistoryQuery {
-                promql: self.query.promql.clone(),
-                from,
-                to: due,
-                step,
-                max_age: self.rule.max_age,
-                deadline: Span::from_seconds(10),
-            };
-            samples = pool.history(&self.query.source, &query).await.unwrap_or_default();
-        } else {
-            let query =
-                InstantQuery { promql: self.query.promql.clone(), at: due, max_age: self.rule.max_age };
-            if let Reading::Value { value, partial: false, .. } =
-                pool.instant(&self.query.source, &query, tick).await.reading
-            {
-                samples.push((due, value));
-            }
+            let deadline = Span::from_seconds(10);
+            let query = HistoryQuery { promql, from, to: due, step, max_age, deadline };
+            let read = timeout_at(until, pool.history(source, &query)).await;
+            return read.ok().and_then(Result::ok).unwrap_or_default();
         }
-        let arrivals: Vec<Arrival> = samples
-            .into_iter()
-            .map(|(at, value)| Arrival { at: at.minus(step.span()), value, censored: censored && at == due })
-            .collect();
-        self.keeper.observe(&arrivals, now);
+        let query = InstantQuery { promql, at: due, max_age };
+        match timeout_at(until, pool.instant(source, &query, tick)).await.map(|answer| answer.reading) {
+            Ok(Reading::Value { value, partial: false, .. }) => vec![(due, value)],
+            _ => Vec::new(),
+        }
     }
 
-    /// Refits and measures off the runtime's threads.
-    async fn work(&mut self, question: Option<TrustQuestion>, now: Timestamp) -> Option<Judgement> {
-        let mut keeper = self.keeper.clone();
-        let worked = tokio::task::spawn_blocking(move || {
-            let judgement = keeper.keep(question.as_ref(), now);
-            (keeper, judgement)
-        });
-        // A panic in there leaves the keeper as it was.
-        let (keeper, judgement) = worked.await.ok()?;
-        self.keeper = keeper;
-        judgement
+    fn append(&mut self, samples: &[(Timestamp, f64)], now: Timestamp, censored: bool) {
+        let step = self.keeper.config().step;
+        let due = now.floor_to(step);
+        let arrivals: Vec<Arrival> = samples
+            .iter()
+            .map(|&(at, value)| Arrival { at: at.minus(step.span()), value, censored: censored && at == due })
+            .collect();
+        self.keeper.observe(&arrivals, now);
+        if let Some(working) = &mut self.working {
+            working.since.extend(arrivals);
+        }
     }
 
     /// The capacity per replica: stated, or the requests of the target's pods, or what is learned.
@@ -342,6 +383,20 @@ impl Signal {
     pub const fn query(&self) -> &Query {
         &self.query
     }
+}
+
+/// Refits and measures off the runtime's threads; `None` when that came to nothing.
+async fn work(
+    mut keeper: Keeper,
+    question: Option<TrustQuestion>,
+    (now, fits): (Timestamp, Arc<Semaphore>),
+) -> Option<(Keeper, Option<Judgement>)> {
+    let _permit = fits.acquire_owned().await;
+    let worked = tokio::task::spawn_blocking(move || {
+        let judgement = keeper.keep(question.as_ref(), now);
+        (keeper, judgement)
+    });
+    worked.await.ok()
 }
 
 /// What is known about a signal besides itself.

@@ -1,6 +1,7 @@
 //! From a decision to the status: what people read, conditions with reasons, and when it is worth a write.
 
 use super::conditions::{Claim, told};
+use super::pace::Urgency;
 use crate::api::{
     DecisionStatus, EffectiveMode, FieldError, LastChangeStatus, PredictiveAutoscaler,
     PredictiveAutoscalerStatus, ReplicaStatus, ShadowStatus, SpendStatus, StageStatus, limits,
@@ -374,13 +375,13 @@ fn shadow_status(policy: &Policy, memory: &Memory) -> Option<ShadowStatus> {
     })
 }
 
-/// Whether the new status is worth a write now: something changed that people or the next leader must know, or the
-/// numbers are a minute old.
-pub fn worth_writing(
+/// How urgent a write of the new status is: something changed that the next leader or people must know, or the numbers
+/// are a minute old. `None` when it is not worth one.
+pub fn urgency(
     old: &PredictiveAutoscalerStatus,
     new: &PredictiveAutoscalerStatus,
     now: Timestamp,
-) -> bool {
+) -> Option<Urgency> {
     let shown = |status: &PredictiveAutoscalerStatus| {
         let replicas = status.replicas.as_ref().map(|replicas| (replicas.asked, replicas.desired));
         let bound = status.decision.as_ref().map(|decision| decision.bound_by.clone());
@@ -388,10 +389,13 @@ pub fn worth_writing(
         (replicas, bound, frozen, status.effective_mode, status.observed_generation)
     };
     let age = old.decision.as_ref().map_or(REFRESH_EVERY, |decision| now.since(from_jiff(decision.at)));
-    age >= REFRESH_EVERY
-        || told(&old.conditions) != told(&new.conditions)
-        || shown(old) != shown(new)
-        || must_survive(old) != must_survive(new)
+    if must_survive(old) != must_survive(new) {
+        Some(Urgency::Safety)
+    } else if told(&old.conditions) != told(&new.conditions) || shown(old) != shown(new) {
+        Some(Urgency::Condition)
+    } else {
+        (age >= REFRESH_EVERY).then_some(Urgency::Numbers)
+    }
 }
 
 /// Whether a freeze is in force, also where it holds nothing yet: who ordered it looks for it in the status.

@@ -1,13 +1,15 @@
 //! One autoscaler: gather, tick, effect, every interval.
 
-mod invalid;
+mod gathering;
 mod planning;
+mod telling;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Api;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::acts::{ReadError, TickActs};
 use super::announced::Announced;
@@ -21,7 +23,7 @@ use super::pricing::Pricing;
 use super::protocol::{Outcome, actuate};
 use super::recorder::Recorder;
 use super::report;
-use super::signal::{Known, Moment, Signal};
+use super::signal::{Known, Signal};
 use super::status::{self, Surroundings};
 use crate::api::{self, PredictiveAutoscaler, PredictiveAutoscalerStatus};
 use crate::decide::{Decision, Reading};
@@ -30,8 +32,10 @@ use crate::engine::Memory;
 use crate::forecast::TrustState;
 use crate::journal::{Glance, Record};
 use crate::telemetry::metrics::AutoscalerLabels;
-use crate::units::{CapacityPerReplica, Timestamp};
+use crate::units::Timestamp;
+use gathering::{Gathered, time_to_read};
 use planning::Plan;
+use telling::Unread;
 
 /// What one autoscaler needs from tick to tick.
 pub struct Worker {
@@ -44,6 +48,7 @@ pub struct Worker {
     trust: BTreeMap<String, TrustState>,
     censored: Vec<bool>,
     unable: Option<(&'static str, String)>,
+    unread: Unread,
     decided_before: bool,
     saved_at: Option<Timestamp>,
     recorder: Recorder,
@@ -66,6 +71,7 @@ impl Worker {
             trust: BTreeMap::new(),
             censored: Vec::new(),
             unable: None,
+            unread: Unread::default(),
             decided_before: false,
             saved_at: None,
             recorder: Recorder::default(),
@@ -76,19 +82,28 @@ impl Worker {
         }
     }
 
-    /// One tick on the object as the watch cache has it.
-    pub async fn tick(&mut self, object: &PredictiveAutoscaler, leadership: &watch::Receiver<Leadership>) {
+    /// One tick on the object as it is known. Gives the object as the API server has it, where that is another by now:
+    /// then nothing was decided.
+    pub async fn tick(
+        &mut self,
+        object: &PredictiveAutoscaler,
+        leadership: &watch::Receiver<Leadership>,
+    ) -> Option<PredictiveAutoscaler> {
+        if self.unread.rests(object) {
+            return None;
+        }
         let now = self.ctx.clock.now();
         self.announced.look_up(&self.ctx, object, &self.namespace, now);
         if let Err(errors) = self.plan_for(object, now) {
             self.plan = None;
             self.say_invalid(object, &errors, leadership, now).await;
-            return;
+            return None;
         }
-        let Some(mut plan) = self.plan.take() else { return };
+        let mut plan = self.plan.take()?;
         // On the heap: the future of a tick is too large for the stack of its caller.
-        Box::pin(self.tick_plan(&mut plan, object, leadership, now)).await;
+        let newer = Box::pin(self.tick_plan(&mut plan, object, leadership, now)).await;
         self.plan = Some(plan);
+        newer
     }
 
     async fn tick_plan(
@@ -97,37 +112,31 @@ impl Worker {
         object: &PredictiveAutoscaler,
         leadership: &watch::Receiver<Leadership>,
         now: Timestamp,
-    ) {
+    ) -> Option<PredictiveAutoscaler> {
         let ctx = Arc::clone(&self.ctx);
+        // A decision is dropped when it is older than the interval (F09): by this clock, which a stalled process has too.
+        let (began, interval) = (Instant::now(), ctx.settings.interval);
+        let reads_end = began + time_to_read(interval);
         self.recall(object);
-        self.know_requests(plan).await;
-        self.pricing.look(&ctx, (plan.price.as_ref(), &plan.target), &mut plan.policy, now).await;
-        let capacity = self.know_capacities(plan, now).await;
-        let Gathered { readings, notes } = self.gather(plan, now).await;
+        let Gathered { readings, notes, capacity } = self.gather(plan, (now, reads_end)).await;
         let lead = self.lead(plan, object);
         let obstacles = self.growth.obstacles(&ctx, &self.namespace, (self.capacities.rooms.clone(), now));
-        let around = Surroundings {
-            unable: self.unable.clone(),
-            conflict: None,
-            notes,
-            trusted: report::trust_sentence(&plan.signals, &self.trust),
-            has_calendars: !object.spec.calendar_refs.is_empty(),
-            calendar_problem: self.announced.problem.clone(),
-            ignored: Vec::new(),
-            asks_price: plan.price.is_some(),
-            ..Surroundings::default()
-        };
+        let around = self.surroundings(plan, object, notes);
         let signals = self.known(&plan.signals, &readings, now);
         let forecast = report::forecasts(&plan.signals, &self.trust);
         let objective = report::objective(&plan.policy, &plan.signals, &self.trust, now);
         let known = (object, &plan.policy, plan.signals.as_slice());
-        let purse = Box::pin(budgets::purse(&ctx, known, (self.memory.is_none(), now))).await;
+        let first = (self.memory.is_none(), now, reads_end);
+        let purse = Box::pin(budgets::purse(&ctx, known, first)).await;
         let mut acts = TickActs {
             name: &self.name,
+            planned: object,
+            newer: None,
+            unread: None,
             policy: &plan.policy,
             target: &plan.target,
             api: Api::namespaced(ctx.client.clone(), &self.namespace),
-            targets: &ctx.targets,
+            shared: &ctx,
             signals,
             events: &self.announced.windows,
             now,
@@ -140,7 +149,7 @@ impl Worker {
             objective,
             decided: None,
             lead,
-            purse: purse.map(|purse| (&*ctx, purse)),
+            purse,
             obstacles,
             price: self.price(plan),
             capacity,
@@ -150,15 +159,41 @@ impl Worker {
             logged: ctx.decisions.is_on(),
             seen: None,
         };
-        let outcome = actuate(&mut acts, leadership, write_deadline(ctx.settings.interval)).await;
+        let left = interval.to_std().saturating_sub(began.elapsed());
+        let outcome = actuate(&mut acts, leadership, write_deadline(interval).min(left)).await;
+        let (newer, unread) = (acts.newer.take(), acts.unread.take());
         let (decided, seen) = (acts.decided.take(), acts.seen.take());
-        let purse = acts.purse.take().map(|(_, purse)| purse);
+        let purse = acts.purse.take();
         let workload = acts.workload.take();
         self.follow(plan, workload.as_ref(), (&readings, &outcome), now);
         self.settle(plan, (purse, &outcome), now);
         self.log(decided.as_ref().map(|(decision, ..)| decision), seen, outcome.label());
         self.conclude(plan, object, decided, &outcome);
+        match &outcome {
+            Outcome::Unread(error) => self.say_unread(unread.as_ref(), error, leadership, now).await,
+            Outcome::NotLeading | Outcome::Changed | Outcome::Late => {}
+            _ => self.was_read(),
+        }
         checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+        newer
+    }
+
+    /// What conditions need besides the decision, as far as it is known before the target is read.
+    fn surroundings(
+        &self,
+        plan: &Plan,
+        object: &PredictiveAutoscaler,
+        notes: Vec<(String, String)>,
+    ) -> Surroundings {
+        Surroundings {
+            unable: self.unable.clone(),
+            notes,
+            trusted: report::trust_sentence(&plan.signals, &self.trust),
+            has_calendars: !object.spec.calendar_refs.is_empty(),
+            calendar_problem: self.announced.problem.clone(),
+            asks_price: plan.price.is_some(),
+            ..Surroundings::default()
+        }
     }
 
     /// What the workload shows of itself at this tick.
@@ -245,59 +280,6 @@ impl Worker {
         lead_status(stated, &lead, self.growth.measured.starts.excluded)
     }
 
-    /// The requests of the target's pods, where a preset needs them.
-    async fn know_requests(&mut self, plan: &mut Plan) {
-        if plan.signals.iter().all(|signal| signal.query().request.is_none()) {
-            return;
-        }
-        let Ok(object) = self.ctx.targets.object(&plan.target).await else { return };
-        for signal in &mut plan.signals {
-            if let Some(resource) = signal.query().request {
-                signal.found = report::pod_requests(&object.data, resource).and_then(CapacityPerReplica::new);
-            }
-        }
-    }
-
-    /// What is learned of capacities goes into the plan of this tick; the capacity part of the status.
-    async fn know_capacities(&mut self, plan: &mut Plan, now: Timestamp) -> Vec<api::CapacityStatus> {
-        let measured = &mut self.growth.measured;
-        self.capacities.look(&self.ctx, &plan.asks, &measured.limits, (plan.policy.step, now)).await;
-        measured.limits = self.capacities.limits();
-        Capacities::apply(&plan.asks, measured, (&mut plan.policy, &mut plan.signals));
-        self.capacities.status(&plan.asks, (&plan.policy, measured), now)
-    }
-
-    async fn gather(&mut self, plan: &mut Plan, now: Timestamp) -> Gathered {
-        let ctx = Arc::clone(&self.ctx);
-        let moment = Moment { now, tick: ctx.tick(), pool: &ctx.pool };
-        let mut gathered = Gathered { readings: Vec::new(), notes: Vec::new() };
-        self.censored.resize(plan.signals.len(), false);
-        for (signal, censored) in plan.signals.iter_mut().zip(&self.censored) {
-            if let Some(note) = &signal.query().refused {
-                gathered.readings.push(Reading::Absent(crate::decide::Absence::SourceNotAllowed));
-                gathered.notes.push((signal.name().to_owned(), note.clone()));
-                continue;
-            }
-            let trust = self.trust.entry(signal.name().to_owned()).or_default();
-            signal.keep(&plan.policy, moment, trust, *censored).await;
-            if signal.needs_checkpoint() {
-                checkpoint::restore(&ctx, &self.namespace, &self.name, signal, now).await;
-            }
-            let answer = signal.read(moment).await;
-            ctx.metrics.read_source(match answer.reading {
-                Reading::Value { .. } => "value",
-                Reading::Absent(absence) => status::absence_reason(absence),
-            });
-            gathered.readings.push(answer.reading);
-            if let Some(note) = answer.note {
-                gathered.notes.push((signal.name().to_owned(), note));
-            }
-        }
-        gathered.notes.extend(self.capacities.notes(&plan.asks, (&plan.policy, &self.growth.measured), now));
-        self.growth.note_ages(&gathered.readings, now);
-        gathered
-    }
-
     fn conclude(
         &mut self,
         plan: &Plan,
@@ -308,11 +290,17 @@ impl Worker {
         let ctx = Arc::clone(&self.ctx);
         ctx.metrics.wrote("target", outcome.label());
         self.unable = match outcome {
-            Outcome::Unread(error) => Some((error.reason(), report::chain(error))),
-            Outcome::Acted { written, .. } => report::write_problem(written),
-            Outcome::Superseded { .. } | Outcome::NotLeading | Outcome::Late | Outcome::Contended => {
-                self.unable.take()
+            Outcome::Unread(error) => {
+                let (reason, message) = (error.reason(), report::chain(error));
+                tracing::warn!(namespace = %self.namespace, name = %self.name, reason, message, "the target could not be read");
+                None
             }
+            Outcome::Acted { written, .. } => report::write_problem(written),
+            Outcome::Superseded { .. }
+            | Outcome::NotLeading
+            | Outcome::Changed
+            | Outcome::Late
+            | Outcome::Contended => self.unable.take(),
             Outcome::Unchanged => None,
             Outcome::Unrecorded { message } => Some(("StatusNotWritten", message.clone())),
         };
@@ -343,11 +331,6 @@ impl Worker {
         self.ctx.metrics.forget(&self.labels());
         self.ctx.events.forget(&self.namespace, &self.name);
     }
-}
-
-struct Gathered {
-    readings: Vec<Reading>,
-    notes: Vec<(String, String)>,
 }
 
 #[cfg(test)]

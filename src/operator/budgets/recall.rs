@@ -1,5 +1,7 @@
 //! What an autoscaler has spent where every status was lost: from the operator's own series, as a source scraped them.
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{Purse, made};
 use crate::api::{MetricQuery, PredictiveAutoscaler};
 use crate::decide::spend::Recalled;
@@ -13,23 +15,25 @@ use crate::operator::status::memory_of;
 use crate::policy::Policy;
 use crate::units::{PricePerReplicaHour, Replicas, Span, Step, Timestamp, whole};
 
-/// How long the series may take: the first tick of one autoscaler waits for them, and nobody else.
+/// How long the series may take, where the tick allows it: the first tick of one autoscaler waits for them, and nobody
+/// else.
 const DEADLINE: Span = Span::from_seconds(10);
 /// The grid on which they are read; what was scraped between two instants of it counts with the largest.
 const STEP: Step = Step::MINUTE;
 
 /// The way of an autoscaler to its budget; at its first tick in this process with what the operator's own series tell,
-/// where every status was lost.
+/// where every status was lost and they come before `until`.
 pub async fn purse(
     ctx: &Context,
     (object, policy, signals): (&PredictiveAutoscaler, &Policy, &[Signal]),
-    (first, now): (bool, Timestamp),
+    (first, now, until): (bool, Timestamp, Instant),
 ) -> Option<Purse> {
     let mut purse = ctx.budgets.purse(ctx, object, policy, now)?;
     let known = memory_of(object).as_ref().is_some_and(Memory::has_decided) || purse.recalled.is_some();
     let source = signals.first().map(|signal| signal.query().source.as_str());
     if let (true, false, Some(source)) = (first, known, source)
-        && let Some(recalled) = from_series((ctx, &purse, source), (object, policy), now).await
+        && let Ok(Some(recalled)) =
+            timeout_at(until, from_series((ctx, &purse, source), (object, policy), now)).await
     {
         tracing::info!(
             autoscaler = purse.key, budget = purse.budget, spent = %recalled.spent,

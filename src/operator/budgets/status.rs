@@ -35,7 +35,14 @@ const N_MEMBERS: usize = 64;
 pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
     let mut known: BTreeSet<String> = BTreeSet::new();
     loop {
-        if leadership.borrow().may_write(Instant::now()) {
+        if leadership.borrow().is_anothers() {
+            for gone in std::mem::take(&mut known) {
+                ctx.metrics.budgets.forget(&gone);
+            }
+        }
+        let epoch = leadership.borrow().epoch(Instant::now());
+        if let Some(epoch) = epoch {
+            ctx.budgets.lead_under(epoch);
             let budgets = ctx.budget_specs.state();
             let names: BTreeSet<String> = budgets.iter().map(|one| one.name_any()).collect();
             for gone in known.difference(&names) {
@@ -44,7 +51,7 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
             }
             known = names;
             for budget in budgets {
-                report(&ctx, &budget).await;
+                report(&ctx, &budget, &leadership).await;
             }
         }
         tokio::select! {
@@ -56,7 +63,7 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
 }
 
 /// Looks at one budget, and writes its status if that is worth it.
-async fn report(ctx: &Context, budget: &SpendBudget) {
+async fn report(ctx: &Context, budget: &SpendBudget, leadership: &watch::Receiver<Leadership>) {
     let now = ctx.clock.now();
     let old = budget.status.clone().unwrap_or_default();
     let looked = {
@@ -83,6 +90,7 @@ async fn report(ctx: &Context, budget: &SpendBudget) {
     if looked.as_ref().is_ok_and(|(_, report)| !report.complete)
         || is_anothers(&ctx.settings.watch_namespaces, &old, &new)
         || !worth_writing(&old, &new, now)
+        || !leadership.borrow().may_write(Instant::now())
     {
         return;
     }

@@ -1,11 +1,12 @@
 //! An operator without its loops, on the fake API server: autoscalers in namespace `shop`, each with a Deployment of its
 //! name, and the sources that they ask.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::Event;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::edge::clock::ManualClock;
 use crate::metrics::{SourcePool, SourceSettings};
 use crate::operator::actuate::Targets;
 use crate::operator::lease::Leadership;
+use crate::operator::pace::StatusBucket;
 use crate::operator::{Context, Settings};
 use crate::telemetry::decisions::DecisionLog;
 use crate::telemetry::events;
@@ -31,7 +33,8 @@ pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ctx: Arc<Context>,
     pub(crate) leadership: watch::Receiver<Leadership>,
-    _lead: watch::Sender<Leadership>,
+    lead: watch::Sender<Leadership>,
+    registry: Arc<Registry>,
 }
 
 /// An autoscaler in mode Active on the Deployment of its name; `edit` merges into its spec.
@@ -81,7 +84,7 @@ impl Rig {
             pool.set(source).unwrap();
         }
         let read = |object: &Value| serde_json::from_value(object.clone()).unwrap();
-        let metrics = Metrics::register().0;
+        let (metrics, registry) = Metrics::register();
         let client = api.client();
         let (sink, publisher) =
             events::channel(client.clone(), "rig", Arc::<ManualClock>::clone(&clock), &metrics);
@@ -99,19 +102,38 @@ impl Rig {
             client,
             clock: Arc::<ManualClock>::clone(&clock),
             pool: Arc::new(pool),
+            fits: crate::operator::context::fits(),
+            writes: Mutex::new(StatusBucket::full(Instant::now())),
             autoscalers: vec![cache::<PredictiveAutoscaler>(autoscalers.iter().map(read).collect())],
             calendars: vec![cache(Vec::new())],
             quotas: vec![cache(Vec::new())],
             budget_specs: cache(Vec::new()),
             budgets: crate::operator::budgets::Budgets::default(),
             sources: cache(objects),
+            sources_known: watch::channel(true).1,
             metrics: Arc::new(metrics),
             events: sink,
             decisions: DecisionLog::off(),
         });
-        let valid_until = Instant::now() + Duration::from_hours(1);
-        let (lead, leadership) = watch::channel(Leadership::Leading { epoch: 1, valid_until });
-        Self { api, clock, ctx, leadership, _lead: lead }
+        let (lead, leadership) = watch::channel(leading(1));
+        Self { api, clock, ctx, leadership, lead, registry }
+    }
+
+    /// Another leadership from now on.
+    pub(crate) fn lead(&self, leadership: Leadership) {
+        self.lead.send_replace(leadership);
+    }
+
+    /// This process leads under `epoch`.
+    pub(crate) fn lead_under(&self, epoch: u64) {
+        self.lead(leading(epoch));
+    }
+
+    /// What `/metrics` shows.
+    pub(crate) fn shown(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     /// The autoscaler as it is stored now.
@@ -154,6 +176,11 @@ impl Rig {
         let found = found.unwrap_or_else(|| panic!("`{name}` has no condition {kind}"));
         (found.status, found.reason, found.message)
     }
+}
+
+/// Leads under `epoch` for an hour.
+fn leading(epoch: u64) -> Leadership {
+    Leadership::Leading { epoch, valid_until: Instant::now() + Duration::from_hours(1) }
 }
 
 fn path_of(name: &str) -> String {

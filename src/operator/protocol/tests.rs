@@ -14,6 +14,7 @@ struct World {
     writes: Vec<Written>,
     slow_read: Duration,
     slow_write: Duration,
+    changed: bool,
 }
 
 impl World {
@@ -28,6 +29,7 @@ impl World {
             writes: Vec::new(),
             slow_read: Duration::ZERO,
             slow_write: Duration::ZERO,
+            changed: false,
         }
     }
 }
@@ -37,10 +39,11 @@ impl Acts for World {
     type Memory = u64;
     type Error = String;
 
-    async fn read(&mut self) -> Result<Read<Self::Seen>, String> {
+    async fn read(&mut self) -> Result<Option<Read<Self::Seen>>, String> {
         self.log.push("read".to_owned());
         sleep(self.slow_read).await;
-        Ok(Read { seen: (self.replicas, self.version), stored_epoch: self.stored_epoch })
+        let read = Read { seen: (self.replicas, self.version), stored_epoch: self.stored_epoch };
+        Ok((!self.changed).then_some(read))
     }
 
     fn decide(&mut self, seen: &Self::Seen, epoch: u64) -> Decided<u64> {
@@ -137,6 +140,14 @@ async fn a_lower_epoch_than_stored_stops() {
     world.stored_epoch = 4;
     let outcome = actuate(&mut world, &leading(3).1, ALLOWED).await;
     assert_eq!(outcome, Outcome::Superseded { stored: 4 });
+    assert_eq!(world.log, ["read"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_for_another_spec_is_dropped() {
+    let mut world = World::wanting(5);
+    world.changed = true;
+    assert_eq!(actuate(&mut world, &leading(3).1, ALLOWED).await, Outcome::Changed);
     assert_eq!(world.log, ["read"]);
 }
 

@@ -15,6 +15,7 @@ use crate::operator::fleet;
 use crate::units::Span;
 
 mod break_glass;
+mod late;
 mod prices;
 
 /// For answers that come: long, so that a busy machine fails no test.
