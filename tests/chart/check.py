@@ -119,7 +119,7 @@ def grants(rendered):
 def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=()):
     problems = []
     enforced_writes = dict(ENFORCED_WRITES) | {(group, f"{resource}/scale"): {"patch", "update"} for group, resource in extra}
-    writable = {}
+    own, writable = set(), {}
     for where, group, resource, verb, names in grants(rendered):
         line = f"{verb} {resource}.{group or 'core'} in {where or 'all namespaces'}"
         if "*" in group + resource + verb:
@@ -128,7 +128,7 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
             problems.append(f"verb not allowed: {line}")
         if verb not in READ:
             if verb in OWN_WRITES.get((group, resource), ()):
-                pass
+                own.add((group, resource, verb))
             elif where in enforced and verb in enforced_writes.get((group, resource), ()):
                 writable.setdefault(where, set()).add((group, resource, verb))
             else:
@@ -139,6 +139,8 @@ def permission_problems(rendered, enforced=(), watched=(), secrets=(), extra=())
             problems.append(f"leases beyond the operator's own: {line} {names}")
         if watched and where not in {*watched, NAMESPACE} and resource.split("/")[0] not in ("metricsources", "spendbudgets"):
             problems.append(f"outside of watchNamespaces: {line}")
+    for missing in sorted({(group, resource, verb) for (group, resource), verbs in OWN_WRITES.items() for verb in verbs} - own):
+        problems.append(f"cannot write what is its own: {missing}")
     for namespace in enforced:
         expected = {(group, resource, verb) for (group, resource), verbs in enforced_writes.items() for verb in verbs}
         for missing in sorted(expected - writable.get(namespace, set())):

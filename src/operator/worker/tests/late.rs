@@ -213,7 +213,14 @@ async fn a_target_that_cannot_be_read_once_is_not_told_and_twice_in_a_row_is() {
     assert_eq!(rig.writes_to_workloads(), Vec::<String>::new());
 }
 
-/// A watch that may not list never fills its cache.
+/// A cache whose watch may not list.
+fn unfilled<K: kube::Resource<DynamicType = ()> + Clone + 'static>() -> kube::runtime::reflector::Store<K> {
+    let (store, writer) = kube::runtime::reflector::store();
+    // A dropped writer would be an end, not a wait.
+    std::mem::forget(writer);
+    store
+}
+
 #[tokio::test]
 async fn only_those_wait_that_need_what_is_not_known() {
     let edit = json!({"calendarRefs": [{"name": "retail"}]});
@@ -227,13 +234,6 @@ async fn only_those_wait_that_need_what_is_not_known() {
     let mut rig = Rig::new(&objects, Vec::new());
     let knows = |rig: &Rig| ["web", "api", "db"].map(|name| rig.ctx.knows_enough(&rig.object(name)));
     assert_eq!(knows(&rig), [true; 3]);
-    fn unfilled<K: kube::Resource<DynamicType = ()> + Clone + 'static>() -> kube::runtime::reflector::Store<K>
-    {
-        let (store, writer) = kube::runtime::reflector::store();
-        // A dropped writer would be an end, not a wait.
-        std::mem::forget(writer);
-        store
-    }
     let context = Arc::get_mut(&mut rig.ctx).unwrap();
     context.calendars = vec![unfilled()];
     assert_eq!(knows(&rig), [true, false, true]);
