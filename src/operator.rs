@@ -21,6 +21,7 @@
 //! | [`status`], [`conditions`], [`objective`], [`report`] | what people are told |
 //! | [`recorder`] | what goes to the decision log |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
+//! | [`self_check`] | a synthetic series through the whole pipeline, every minute |
 
 pub mod acts;
 pub mod actuate;
@@ -46,6 +47,7 @@ pub mod protocol;
 pub mod recorder;
 pub mod report;
 pub mod restore;
+pub mod self_check;
 pub mod signal;
 pub mod sources;
 pub mod status;
@@ -76,8 +78,8 @@ use crate::telemetry::metrics::Metrics;
 const SCHEDULER_LIMIT: Duration = Duration::from_mins(1);
 /// A lease loop without an answer from the API server for so long is not ready.
 const LEASE_LIMIT: Duration = Duration::from_secs(30);
-/// How long the loops may take to end at a stop.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
+/// How long the loops may take to end at a stop: a standby is to lead within 3 s.
+const STOP_LIMIT: Duration = Duration::from_millis(2500);
 
 /// What the operator meets outside itself.
 pub struct Outside {
@@ -107,14 +109,17 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         name: settings.lease_name.clone(),
         identity: settings.identity.clone(),
     };
-    let (elector, leadership) = Elector::new(client.clone(), lease, Arc::clone(&clock));
+    let (elector, held) = Elector::new(client.clone(), lease, Arc::clone(&clock));
+    let leadership = until(&stop, held);
     let lease_beat = elector.beats();
     let (synced, caches_synced) = watch::channel(false);
     let (beat, scheduler_beat) = watch::channel(None);
+    let (health, self_check) = watch::channel(self_check::Health::NotYet);
     let vitals = health::Vitals {
         scheduler_beat,
         scheduler_limit: SCHEDULER_LIMIT,
         caches_synced,
+        self_check,
         lease_beat,
         lease_limit: LEASE_LIMIT,
         registry,
@@ -143,7 +148,10 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
     });
     tracing::info!(interval = %ctx.settings.interval, identity = ctx.settings.identity, "the operator starts");
     tokio::spawn(publisher.run());
-    let probes = listener.map(|listener| tokio::spawn(health::serve(listener, vitals, stop.clone())));
+    let probes = listener.map(|listener| {
+        tokio::spawn(self_check::run(Arc::clone(&ctx.metrics), health, stop.clone()));
+        tokio::spawn(health::serve(listener, vitals, stop.clone()))
+    });
     let lease_stop = CancellationToken::new();
     let election = tokio::spawn(elector.run(lease_stop.clone()));
     let told = Told { beat, sources_known: sources_told, synced };
@@ -162,6 +170,30 @@ pub async fn run(settings: Settings, outside: Outside, stop: CancellationToken) 
         Some(probes) => probes.await.unwrap_or(Ok(())),
         None => Ok(()),
     }
+}
+
+/// Leadership as long as the operator runs: from `stop` on nothing may be written any more, though the Lease is held until
+/// what is under way has ended.
+fn until(
+    stop: &CancellationToken,
+    mut held: watch::Receiver<lease::Leadership>,
+) -> watch::Receiver<lease::Leadership> {
+    let (sender, leadership) = watch::channel(held.borrow_and_update().clone());
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                changed = held.changed() => if changed.is_err() { break },
+            }
+            sender.send_replace(held.borrow_and_update().clone());
+        }
+        sender.send_replace(lease::Leadership::Standby { holder: None });
+        // Whoever still asks is to hear this and not that the sender is gone.
+        sender.closed().await;
+    });
+    leadership
 }
 
 /// What the loops tell of themselves.

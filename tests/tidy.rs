@@ -193,3 +193,52 @@ fn every_stage_has_its_file_and_stands_in_the_architecture() {
     let missing: Vec<&String> = stages.iter().filter(|(_, there)| !**there).map(|(name, _)| name).collect();
     assert!(missing.is_empty(), "not in ARCHITECTURE.md: {missing:?}");
 }
+
+/// Where reasons of conditions and Events are written down in the code.
+const REASONS: [&str; 11] = [
+    "operator/acts.rs",
+    "operator/announced.rs",
+    "operator/budgets.rs",
+    "operator/budgets/status.rs",
+    "operator/objective.rs",
+    "operator/report.rs",
+    "operator/sources/status.rs",
+    "operator/status.rs",
+    "operator/worker/telling.rs",
+    "decide/growth.rs",
+    "decide/spend.rs",
+];
+
+/// Words that look like reasons and are none: states of conditions, and the actions of Events.
+const NO_REASONS: [&str; 9] =
+    ["True", "False", "Back", "Scale", "Decide", "DryRun", "Check", "Read", "Account"];
+
+/// The string literals of `code` that are one word of letters beginning with a capital, outside of its tests.
+fn reasons(code: &str) -> Vec<&str> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let inside = code.split('"').skip(1).step_by(2);
+    let is_reason = |text: &&str| {
+        text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.len() > 1
+            && text.chars().all(|c| c.is_ascii_alphabetic())
+            && !NO_REASONS.contains(text)
+    };
+    inside.filter(is_reason).collect()
+}
+
+#[test]
+fn every_reason_of_a_condition_or_an_event_is_explained() {
+    let page = fs::read_to_string(root().join("docs/conditions.md")).unwrap();
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for file in REASONS {
+        let code = fs::read_to_string(root().join("src").join(file)).unwrap();
+        let reasons = reasons(&code);
+        assert!(!reasons.is_empty(), "{file} has no reason any more");
+        found += reasons.len();
+        let unexplained = |reason: &&&str| !page.contains(&format!("`{reason}`"));
+        missing.extend(reasons.iter().filter(unexplained).map(|reason| format!("{file}: {reason}")));
+    }
+    assert!(found > 80, "{found} reasons found");
+    assert!(missing.is_empty(), "not in docs/conditions.md:\n{}", missing.join("\n"));
+}

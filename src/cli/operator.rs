@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::edge::client;
 use crate::edge::clock::SystemClock;
+use crate::edge::steady::{ServerTime, SteadyClock};
 use crate::metrics::SourcePool;
 use crate::operator::restore::Restored;
 use crate::operator::{self, Outside, Settings};
@@ -115,7 +116,7 @@ pub fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
 
 /// Exit code 1 when a floor stays raised, with the reason in the log.
 async fn restore(settings: Settings) -> anyhow::Result<ExitCode> {
-    let client = reach().await?;
+    let client = reach(Arc::default()).await?;
     let Restored { done, failed } =
         operator::restore::restore_floors(&settings, &client, Arc::new(SystemClock)).await?;
     for sentence in &done {
@@ -128,8 +129,10 @@ async fn restore(settings: Settings) -> anyhow::Result<ExitCode> {
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn reach() -> anyhow::Result<kube::Client> {
-    client::connect().await.context("the cluster could not be reached: set KUBECONFIG, or run in a pod")
+async fn reach(time: Arc<ServerTime>) -> anyhow::Result<kube::Client> {
+    client::connect_timed(time)
+        .await
+        .context("the cluster could not be reached: set KUBECONFIG, or run in a pod")
 }
 
 fn decisions(place: &str) -> anyhow::Result<DecisionLog> {
@@ -142,7 +145,8 @@ fn decisions(place: &str) -> anyhow::Result<DecisionLog> {
 }
 
 async fn serve(settings: Settings, listen: SocketAddr, decisions: DecisionLog) -> anyhow::Result<()> {
-    let client = reach().await?;
+    let time = Arc::<ServerTime>::default();
+    let client = reach(Arc::clone(&time)).await?;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("`{listen}` could not be bound"))?;
@@ -159,7 +163,7 @@ async fn serve(settings: Settings, listen: SocketAddr, decisions: DecisionLog) -
     });
     let outside = Outside {
         client,
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(SteadyClock::new(SystemClock, time)),
         pool: SourcePool::new(),
         listener: Some(listener),
         decisions,

@@ -4,8 +4,14 @@
 //! off; a caller may repeat a read, and never repeats a write without reading first.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::Response;
+use kube::client::ClientBuilder;
+use tower::util::MapResponseLayer;
+
+use super::steady::ServerTime;
 use crate::units::Span;
 
 /// The longest a read may take.
@@ -41,8 +47,27 @@ pub enum Error {
 /// # Errors
 /// [`Error`] when no configuration is found or it cannot be used. No connection is made here.
 pub async fn connect() -> Result<kube::Client, Error> {
+    connect_timed(Arc::default()).await
+}
+
+/// As [`connect`]; what the answers tell of the API server's clock goes to `time`.
+///
+/// # Errors
+/// As there.
+pub async fn connect_timed(time: Arc<ServerTime>) -> Result<kube::Client, Error> {
     let config = kube::Config::infer().await.map_err(Error::InferConfig)?;
-    kube::Client::try_from(hardened(config)).map_err(Error::BuildClient)
+    let builder = ClientBuilder::try_from(hardened(config)).map_err(Error::BuildClient)?;
+    Ok(builder.with_layer(&noting(time)).build())
+}
+
+/// Notes the `Date` of every answer.
+fn noting<B>(time: Arc<ServerTime>) -> MapResponseLayer<impl Fn(Response<B>) -> Response<B> + Clone> {
+    MapResponseLayer::new(move |answer: Response<B>| {
+        if let Some(date) = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok()) {
+            time.note(date);
+        }
+        answer
+    })
 }
 
 /// `config` without retries and with time limits.
@@ -197,6 +222,22 @@ mod tests {
     fn a_write_is_given_no_longer_than_the_interval() {
         assert_eq!(write_deadline(Span::from_seconds(2)), Duration::from_secs(2));
         assert_eq!(write_deadline(Span::from_seconds(60)), Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn the_servers_clock_is_read_off_its_answers() {
+        let time = Arc::<ServerTime>::default();
+        let answers = tower::service_fn(async |_: http::Request<kube::client::Body>| {
+            let answer = Response::builder().header("date", "Tue, 14 Nov 2023 22:13:20 GMT");
+            let body = r#"{"major": "1", "minor": "37", "gitVersion": "v1.37.0", "gitCommit": "", "gitTreeState": "",
+                "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}"#;
+            Ok::<_, std::convert::Infallible>(
+                answer.body(kube::client::Body::from(body.as_bytes().to_vec())).unwrap(),
+            )
+        });
+        let client = ClientBuilder::new(answers, "default").with_layer(&noting(Arc::clone(&time))).build();
+        client.apiserver_version().await.unwrap();
+        assert_eq!(time.now().map(crate::units::Timestamp::seconds), Some(1_700_000_000));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use kube::ResourceExt as _;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ use crate::units::offset_of;
 
 /// How often the watch caches are compared with the tasks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the ticks that are under way may take to end at a stop.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// A task that panicked starts again after this.
 const REST_AFTER_PANIC: Duration = Duration::from_secs(30);
 
@@ -67,11 +70,11 @@ pub async fn run(
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
-    for (_, task) in tasks {
-        // A tick under way ends within its own deadline; what it began is told by its intent.
-        if tokio::time::timeout(Duration::from_secs(6), task).await.is_err() {
-            tracing::warn!("a tick did not end in time");
-        }
+    // Nobody leads any more, so that no write begins; what one that was under way came to is told by its intent.
+    let aborts: Vec<AbortHandle> = tasks.values().map(JoinHandle::abort_handle).collect();
+    if tokio::time::timeout(STOP_LIMIT, join_all(tasks.into_values())).await.is_err() {
+        tracing::warn!("a tick did not end in time and is abandoned");
+        aborts.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::self_check::Health;
 use crate::telemetry::metrics;
 
 /// A connection that sends or takes nothing for so long is closed; so is one whose headers do not arrive.
@@ -38,6 +39,8 @@ pub struct Vitals {
     pub scheduler_limit: Duration,
     /// Whether every watch cache has been filled.
     pub caches_synced: watch::Receiver<bool>,
+    /// What the self-check came to.
+    pub self_check: watch::Receiver<Health>,
     /// When the lease loop last had an answer.
     pub lease_beat: watch::Receiver<Option<Instant>>,
     /// A lease loop without an answer for so long is not ready.
@@ -60,6 +63,11 @@ impl Vitals {
     pub fn unready_because(&self, now: Instant) -> Option<&'static str> {
         if !*self.caches_synced.borrow() {
             return Some("the watch caches are not filled");
+        }
+        match &*self.self_check.borrow() {
+            Health::NotYet => return Some("the self-check has not ended"),
+            Health::Wrong(_) => return Some("the self-check came to a wrong decision: see the log"),
+            Health::Right => {}
         }
         let last = *self.lease_beat.borrow();
         let fresh = last.is_some_and(|at| now.saturating_duration_since(at) <= self.lease_limit);

@@ -255,6 +255,11 @@ impl Signal {
         self.rule.prediction && self.tried && self.keeper.forecaster().is_none()
     }
 
+    /// Whether the history was learned.
+    pub const fn has_history(&self) -> bool {
+        matches!(self.history, History::Learned)
+    }
+
     /// What to keep of the forecaster.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         matches!(self.history, History::Learned).then_some(())?;

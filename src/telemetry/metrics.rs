@@ -30,11 +30,11 @@ pub struct AutoscalerLabels {
     pub name: String,
 }
 
-/// The binding stage of a decision and its fact.
+/// The binding stage of a decision and the mode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
     stage: &'static str,
-    reason: &'static str,
+    mode: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -120,6 +120,7 @@ pub struct Metrics {
     tick_seconds: Histogram,
     lateness_seconds: Histogram,
     leading: Gauge,
+    self_check: Gauge,
     gauges: Vec<(&'static str, Family<AutoscalerLabels, FloatGauge>)>,
     experts: Family<ExpertLabels, FloatGauge>,
     /// Those of budgets.
@@ -209,11 +210,12 @@ impl Metrics {
             tick_seconds: seconds(),
             lateness_seconds: seconds(),
             leading: Gauge::default(),
+            self_check: Gauge::default(),
             gauges: GAUGES.iter().map(|(name, _)| (*name, Family::default())).collect(),
             experts: Family::default(),
             budgets: BudgetGauges::register(&mut registry),
         };
-        registry.register("decisions", "Decisions by binding stage and reason", metrics.decisions.clone());
+        registry.register("decisions", "Decisions by binding stage and mode", metrics.decisions.clone());
         registry.register(
             "writes",
             "What became of each tick's write to the target, by result",
@@ -229,6 +231,8 @@ impl Metrics {
             metrics.lateness_seconds.clone(),
         );
         registry.register("leading", "1 while this process leads", metrics.leading.clone());
+        let help = "1 while decisions on a synthetic series are right";
+        registry.register("self_check_ok", help, metrics.self_check.clone());
         for ((name, help), (_, family)) in GAUGES.iter().zip(&metrics.gauges) {
             registry.register(*name, *help, family.clone());
         }
@@ -241,8 +245,8 @@ impl Metrics {
     }
 
     /// Counts a decision.
-    pub fn decided(&self, stage: &'static str, reason: &'static str) {
-        self.decisions.get_or_create(&DecisionLabels { stage, reason }).inc();
+    pub fn decided(&self, stage: &'static str, mode: &'static str) {
+        self.decisions.get_or_create(&DecisionLabels { stage, mode }).inc();
     }
 
     /// Counts what became of a tick's write to `what`: its `target`, also where there was nothing to write.
@@ -269,6 +273,11 @@ impl Metrics {
     pub fn ticked(&self, took: Duration, late: Duration) {
         self.tick_seconds.observe(took.as_secs_f64());
         self.lateness_seconds.observe(late.as_secs_f64());
+    }
+
+    /// Notes whether the last self-check was right.
+    pub fn set_self_check(&self, right: bool) {
+        self.self_check.set(i64::from(right));
     }
 
     /// Notes whether this process leads.
@@ -336,16 +345,43 @@ mod tests {
     #[test]
     fn counters_and_gauges_are_encoded_under_our_prefix() {
         let (metrics, registry) = Metrics::register();
-        metrics.decided("rate", "Limited");
+        metrics.decided("rate", "Active");
         metrics.wrote("target", "written");
         metrics.ticked(Duration::from_millis(3), Duration::ZERO);
         metrics.show(&web(), &Numbers { asked: 7, demand_p99: Some(f64::NAN), ..Numbers::default() });
         let text = encode(&registry).unwrap();
-        assert!(text.contains("foresail_decisions_total{stage=\"rate\",reason=\"Limited\"} 1"), "{text}");
+        assert!(text.contains("foresail_decisions_total{stage=\"rate\",mode=\"Active\"} 1"), "{text}");
         assert!(text.contains("foresail_writes_total{what=\"target\",result=\"written\"} 1"), "{text}");
         assert!(text.contains("foresail_asked_replicas{namespace=\"shop\",name=\"web\"} 7.0"), "{text}");
         assert!(!text.contains("p99{"), "{text}");
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    /// A name that no metric has would never alert.
+    #[test]
+    fn every_alert_of_the_chart_asks_for_metrics_that_there_are() {
+        let file = include_str!("../../charts/foresail/files/alerts.yaml");
+        let rules: serde_json::Value = serde_saphyr::from_str(file).unwrap();
+        let rules = rules["groups"][0]["rules"].as_array().unwrap();
+        assert!(rules.len() >= 8);
+        // Families without a series are not shown.
+        let (metrics, registry) = Metrics::register();
+        metrics.wrote("target", "written");
+        metrics.read_source("value");
+        metrics.show(&web(), &Numbers { price_known: Some(true), ..Numbers::default() });
+        metrics.budgets.show("shop", &crate::telemetry::budgets::BudgetNumbers::default());
+        let shown = encode(&registry).unwrap();
+        for rule in rules {
+            let expr = rule["expr"].as_str().unwrap();
+            promql_parser::parser::parse(expr).unwrap_or_else(|error| panic!("{expr}: {error}"));
+            let names = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let names: Vec<&str> = names.filter(|word| word.starts_with("foresail_")).collect();
+            assert!(!names.is_empty(), "{expr}");
+            for name in names {
+                let base = name.trim_end_matches("_total").trim_end_matches("_bucket");
+                assert!(shown.contains(&format!("# HELP {base} ")), "{name}: {shown}");
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ struct Rig {
     scheduler: watch::Sender<Option<Instant>>,
     synced: watch::Sender<bool>,
     lease: watch::Sender<Option<Instant>>,
+    check: watch::Sender<Health>,
     vitals: Vitals,
 }
 
@@ -14,16 +15,18 @@ fn rig() -> Rig {
     let (scheduler, scheduler_beat) = watch::channel(None);
     let (synced, caches_synced) = watch::channel(false);
     let (lease, lease_beat) = watch::channel(None);
+    let (check, self_check) = watch::channel(Health::NotYet);
     let vitals = Vitals {
         scheduler_beat,
         scheduler_limit: Duration::from_mins(1),
         caches_synced,
+        self_check,
         lease_beat,
         lease_limit: Duration::from_secs(30),
         registry: Metrics::register().1,
         started: Instant::now(),
     };
-    Rig { scheduler, synced, lease, vitals }
+    Rig { scheduler, synced, lease, check, vitals }
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,8 +47,12 @@ async fn ready_needs_filled_caches_and_a_lease_loop() {
     rig.synced.send_replace(true);
     assert!(rig.vitals.unready_because(now).is_some());
     rig.lease.send_replace(Some(now));
+    assert!(rig.vitals.unready_because(now).is_some());
+    rig.check.send_replace(Health::Right);
     assert_eq!(rig.vitals.unready_because(now), None);
     assert!(rig.vitals.unready_because(now + Duration::from_secs(31)).is_some());
+    rig.check.send_replace(Health::Wrong("2 replicas where 9 are right".to_owned()));
+    assert!(rig.vitals.unready_because(now).unwrap().starts_with("the self-check"));
 }
 
 async fn ask(address: std::net::SocketAddr, path: &str) -> String {
