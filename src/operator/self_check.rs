@@ -37,6 +37,9 @@ const CAPACITY: f64 = 50.0;
 /// How far around the present demand is looked at for the most replicas that are right.
 const AROUND_MINUTES: i64 = 45;
 
+/// A series: demand at an instant.
+type Series = fn(Timestamp) -> f64;
+
 /// What is known of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -101,7 +104,7 @@ fn needed(at: Timestamp) -> Replicas {
 }
 
 /// A Prometheus that has the one series; the sample of an instant is the demand of the minute before.
-struct Synthetic(fn(Timestamp) -> f64);
+struct Synthetic(Series);
 
 impl Synthetic {
     fn answer(&self, parameters: &Parameters) -> Option<Value> {
@@ -151,7 +154,7 @@ impl Check {
     }
 
     /// On a series that says `told`, where [`demand`] is the truth.
-    fn on(told: fn(Timestamp) -> f64) -> Self {
+    fn on(told: Series) -> Self {
         let pool = SourcePool::within(Arc::new(Synthetic(told)));
         Self {
             parts: parts(&pool),
@@ -258,7 +261,7 @@ mod tests {
     use super::*;
 
     /// What the first rounds came to, up to the first that was wrong.
-    async fn rounds(told: fn(Timestamp) -> f64, n: usize) -> Result<(Replicas, Replicas), String> {
+    async fn rounds(told: Series, n: usize) -> Result<(Replicas, Replicas), String> {
         let mut check = Check::on(told);
         let (mut lowest, mut highest) = (check.asked, check.asked);
         for _ in 0..n {
@@ -277,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pipeline_that_reads_wrongly_is_noticed() {
-        let wrong: [(&str, fn(Timestamp) -> f64); 4] = [
+        let wrong: [(&str, Series); 4] = [
             ("a unit that is off", |at| demand(at) * 10.0),
             ("a reading that is lost", |at| demand(at) * 0.1),
             ("hours that are swapped", |at| demand(at.plus(Span::from_hours(12)))),
