@@ -9,6 +9,11 @@ use crate::units::{Span, Timestamp};
 pub trait Clock: Send + Sync {
     /// The present instant, UTC.
     fn now(&self) -> Timestamp;
+
+    /// How many times it has gone ahead of the time that passed, as far as it knows.
+    fn jumps(&self) -> u64 {
+        0
+    }
 }
 
 /// The machine's wall clock.
@@ -61,6 +66,10 @@ impl Clock for ManualClock {
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn jumps(&self) -> u64 {
+        (**self).jumps()
     }
 }
 

@@ -6,6 +6,7 @@
 //! decides which of the two is nearer: after a suspension, or when a clock that was wrong is set right, that is the wall
 //! clock.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,7 @@ pub struct SteadyClock<C> {
     wall: C,
     server: Arc<ServerTime>,
     last: Mutex<Option<Last>>,
+    jumps: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ struct Last {
 impl<C: Clock> SteadyClock<C> {
     /// A clock over `wall`, whose jumps `server` judges.
     pub const fn new(wall: C, server: Arc<ServerTime>) -> Self {
-        Self { wall, server, last: Mutex::new(None) }
+        Self { wall, server, last: Mutex::new(None), jumps: AtomicU64::new(0) }
     }
 }
 
@@ -100,8 +102,15 @@ impl<C: Clock> Clock for SteadyClock<C> {
             );
         }
         let shown = if believed { wall } else { steady };
+        if !agrees && shown > steady {
+            self.jumps.fetch_add(1, Ordering::Relaxed);
+        }
         *last = Some(Last { at: Instant::now(), shown, believed });
         shown
+    }
+
+    fn jumps(&self) -> u64 {
+        self.jumps.load(Ordering::Relaxed)
     }
 }
 
@@ -163,9 +172,12 @@ mod tests {
         pass(&wall, Span::from_seconds(3)).await;
         let present = START.plus(HOUR).plus(Span::from_seconds(3));
         tell(&server, present);
+        assert_eq!(steady.jumps(), 0);
         assert_eq!(steady.now(), present);
+        assert_eq!(steady.jumps(), 1);
         pass(&wall, Span::from_seconds(15)).await;
         assert_eq!(steady.now(), present.plus(Span::from_seconds(15)));
+        assert_eq!(steady.jumps(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ use crate::engine::Memory;
 use crate::forecast::TrustState;
 use crate::journal::{Glance, Record};
 use crate::telemetry::metrics::AutoscalerLabels;
-use crate::units::{Span, Timestamp};
+use crate::units::Timestamp;
 use gathering::{Gathered, time_to_read};
 use planning::Plan;
 use telling::Unread;
@@ -50,8 +50,8 @@ pub struct Worker {
     unable: Option<(&'static str, String)>,
     unread: Unread,
     decided_before: bool,
-    /// The last tick by the monotonic clock and by that of the day.
-    last: Option<(Instant, Timestamp)>,
+    /// How many times the clock had gone ahead at the last tick.
+    jumps: Option<u64>,
     saved_at: Option<Timestamp>,
     recorder: Recorder,
     growth: Growth,
@@ -75,7 +75,7 @@ impl Worker {
             unable: None,
             unread: Unread::default(),
             decided_before: false,
-            last: None,
+            jumps: None,
             saved_at: None,
             recorder: Recorder::default(),
             growth: Growth::default(),
@@ -120,7 +120,9 @@ impl Worker {
         // A decision is dropped when it is older than the interval (F09): by this clock, which a stalled process has too.
         let (began, interval) = (Instant::now(), ctx.settings.interval);
         let reads_end = began + time_to_read(interval);
-        let leapt = self.last.replace((began, now)).is_some_and(|last| leapt(last, (began, now), interval));
+        // What has run out by a clock that went ahead may not have: no decrease before a window from now on (F36).
+        let jumps = ctx.clock.jumps();
+        let leapt = self.jumps.replace(jumps).is_some_and(|before| before != jumps);
         self.recall(object);
         let Gathered { readings, notes, capacity } = self.gather(plan, (now, reads_end)).await;
         let lead = self.lead(plan, object);
@@ -335,13 +337,6 @@ impl Worker {
         self.ctx.metrics.forget(&self.labels());
         self.ctx.events.forget(&self.namespace, &self.name);
     }
-}
-
-/// Whether the clock of the day went ahead of the monotonic one by more than two intervals since the `last` tick: then what
-/// has run out by it may not have, and no decrease comes before a window has passed from now on (F36).
-fn leapt(last: (Instant, Timestamp), this: (Instant, Timestamp), interval: Span) -> bool {
-    let passed = this.0.saturating_duration_since(last.0);
-    this.1.since(last.1).to_std() > passed + 2 * interval.to_std()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! tick late.
 
 use super::*;
+use crate::edge::clock::Clock;
 
 /// A rig of one autoscaler whose source reads `value`, with ticks every `interval`.
 async fn rig(value: &str, interval: Span) -> (Rig, Server) {
@@ -246,4 +247,40 @@ async fn only_those_wait_that_need_what_is_not_known() {
     assert_eq!(knows(&rig), [true, true, false], "another namespace may hold members of the budget");
     Arc::get_mut(&mut rig.ctx).unwrap().sources_known = watch::channel(false).1;
     assert_eq!(knows(&rig), [false; 3]);
+}
+
+/// A clock that went ahead once.
+struct Ahead(Arc<crate::edge::clock::ManualClock>, std::sync::atomic::AtomicU64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn jumps(&self) -> u64 {
+        self.1.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn after_a_jump_of_the_clock_nothing_is_lowered_for_a_window() {
+    for jumps in [0, 1] {
+        let server = Server::start(vec![vector(&["350"]), vector(&["140"])]).await;
+        let window = json!({"behavior": {"scaleDown": {"stabilizationWindowSeconds": 45}}});
+        let mut rig = of(autoscaler("web", "main", &window), &[("main", &server)], INTERVAL);
+        let clock = Arc::new(Ahead(Arc::clone(&rig.clock), 0.into()));
+        Arc::get_mut(&mut rig.ctx).unwrap().clock = Arc::<Ahead>::clone(&clock);
+        let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        clock.1.store(jumps, std::sync::atomic::Ordering::Relaxed);
+        rig.clock.advance(Span::from_minutes(1));
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        assert_eq!(rig.asked("web"), if jumps == 0 { 2 } else { 5 });
+        rig.clock.advance(Span::from_seconds(40));
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        assert_eq!(rig.asked("web"), if jumps == 0 { 2 } else { 5 });
+        rig.clock.advance(Span::from_seconds(10));
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        assert_eq!(rig.asked("web"), 2);
+    }
 }
