@@ -59,8 +59,6 @@ pub enum Absence {
     SourceSuspect,
     /// The capacity of a replica is not known.
     CapacityUnknown,
-    /// Not asked for yet.
-    NotYetRead,
     /// The source does not exist or may not be used from this namespace.
     SourceNotAllowed,
 }
@@ -80,7 +78,6 @@ impl Absence {
             Self::Future => "the sample lies in the future: check the source's clock",
             Self::SourceSuspect => "many series of the source fell at once",
             Self::CapacityUnknown => "the capacity of a replica is not known",
-            Self::NotYetRead => "it has not been read yet",
             Self::SourceNotAllowed => "the metric source does not exist or does not allow this namespace",
         }
     }

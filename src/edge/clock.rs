@@ -10,9 +10,10 @@ pub trait Clock: Send + Sync {
     /// The present instant, UTC.
     fn now(&self) -> Timestamp;
 
-    /// How many times it has gone ahead of the time that passed, as far as it knows.
-    fn jumps(&self) -> u64 {
-        0
+    /// The present instant, and how many times until then the clock has gone ahead of the time that passed, as far as it
+    /// knows.
+    fn look(&self) -> (Timestamp, u64) {
+        (self.now(), 0)
     }
 }
 
@@ -68,8 +69,8 @@ impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
         (**self).now()
     }
 
-    fn jumps(&self) -> u64 {
-        (**self).jumps()
+    fn look(&self) -> (Timestamp, u64) {
+        (**self).look()
     }
 }
 

@@ -6,7 +6,6 @@
 //! decides which of the two is nearer: after a suspension, or when a clock that was wrong is set right, that is the wall
 //! clock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,10 @@ use crate::units::{Span, Timestamp};
 /// Between two looks the wall clock may differ by so much from the monotonic one: what is left of a cooldown may be off by
 /// 2 s (I34), and clocks that are slewed go half a millisecond a second astray.
 const STEP: Span = Span::from_seconds(2);
+
+/// At the first look the wall clock is wrong when it is so far from the server's, which an answer that was long on its way
+/// tells late.
+const WRONG: Span = Span::from_seconds(10);
 
 /// How long the fastest answer counts. A later one tells an earlier time when it was longer on its way.
 const HOLDS: Duration = Duration::from_mins(2);
@@ -64,7 +67,6 @@ pub struct SteadyClock<C> {
     wall: C,
     server: Arc<ServerTime>,
     last: Mutex<Option<Last>>,
-    jumps: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,23 +75,31 @@ struct Last {
     shown: Timestamp,
     /// Whether the wall clock was believed.
     believed: bool,
+    /// How many times it was believed when it jumped ahead.
+    jumps: u64,
 }
 
 impl<C: Clock> SteadyClock<C> {
     /// A clock over `wall`, whose jumps `server` judges.
     pub const fn new(wall: C, server: Arc<ServerTime>) -> Self {
-        Self { wall, server, last: Mutex::new(None), jumps: AtomicU64::new(0) }
+        Self { wall, server, last: Mutex::new(None) }
     }
 }
 
 impl<C: Clock> Clock for SteadyClock<C> {
     fn now(&self) -> Timestamp {
+        self.look().0
+    }
+
+    fn look(&self) -> (Timestamp, u64) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let wall = self.wall.now();
-        let steady = last.map_or(wall, |Last { at, shown, .. }| Answered { at, told: shown }.present());
+        let (wall, judge) = (self.wall.now(), self.server.now());
+        let steady = match *last {
+            Some(Last { at, shown, .. }) => Answered { at, told: shown }.present(),
+            // A process that was started with a wrong clock.
+            None => judge.filter(|judge| apart(wall, *judge) > WRONG).unwrap_or(wall),
+        };
         let agrees = apart(wall, steady) <= STEP;
-        // The first look has nothing to compare with but the server.
-        let judge = self.server.now();
         let believed = agrees || judge.is_some_and(|judge| apart(wall, judge) < apart(steady, judge));
         let was_believed = last.is_none_or(|last| last.believed);
         if believed != was_believed || !agrees && believed {
@@ -98,19 +108,14 @@ impl<C: Clock> Clock for SteadyClock<C> {
                 steady_ms = steady.millis(),
                 server_ms = judge.map(Timestamp::millis),
                 believed,
-                "the wall clock jumped: the API server's clock decides whether it is followed"
+                "the wall clock jumped, or is wrong: the API server's clock decides whether it is followed"
             );
         }
         let shown = if believed { wall } else { steady };
-        if !agrees && shown > steady {
-            self.jumps.fetch_add(1, Ordering::Relaxed);
-        }
-        *last = Some(Last { at: Instant::now(), shown, believed });
-        shown
-    }
-
-    fn jumps(&self) -> u64 {
-        self.jumps.load(Ordering::Relaxed)
+        let before = last.map_or(0, |last| last.jumps);
+        let jumps = if !agrees && shown > steady { before + 1 } else { before };
+        *last = Some(Last { at: Instant::now(), shown, believed, jumps });
+        (shown, jumps)
     }
 }
 
@@ -172,12 +177,24 @@ mod tests {
         pass(&wall, Span::from_seconds(3)).await;
         let present = START.plus(HOUR).plus(Span::from_seconds(3));
         tell(&server, present);
-        assert_eq!(steady.jumps(), 0);
-        assert_eq!(steady.now(), present);
-        assert_eq!(steady.jumps(), 1);
+        assert_eq!(steady.look(), (present, 1));
         pass(&wall, Span::from_seconds(15)).await;
-        assert_eq!(steady.now(), present.plus(Span::from_seconds(15)));
-        assert_eq!(steady.jumps(), 1);
+        assert_eq!(steady.look(), (present.plus(Span::from_seconds(15)), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_is_started_with_a_wrong_clock_goes_by_the_servers() {
+        for (ahead, shown) in
+            [(Span::from_seconds(90), START), (Span::from_seconds(3), START.plus(Span::from_seconds(3)))]
+        {
+            let (wall, server) =
+                (Arc::new(ManualClock::at(START.plus(ahead))), Arc::new(ServerTime::default()));
+            tell(&server, START);
+            let steady = SteadyClock::new(Arc::clone(&wall), server);
+            assert_eq!(steady.look(), (shown, 0));
+            pass(&wall, Span::from_seconds(15)).await;
+            assert_eq!(steady.look(), (shown.plus(Span::from_seconds(15)), 0));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,6 +67,9 @@ pub enum ReadError {
     /// The autoscaler itself.
     #[error("the autoscaler could not be read")]
     Autoscaler(#[source] CallError),
+    /// The target, until the time of the tick was up.
+    #[error("the target could not be read within the time of the tick")]
+    Late,
 }
 
 impl ReadError {
@@ -75,7 +78,7 @@ impl ReadError {
         match self {
             Self::Target(error) => error.is_permanent(),
             Self::Floor(_) => true,
-            Self::Autoscaler(_) => false,
+            Self::Autoscaler(_) | Self::Late => false,
         }
     }
 
@@ -83,7 +86,7 @@ impl ReadError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Target(error) if error.is_permanent() => "TargetNotScalable",
-            Self::Target(_) => "TargetUnreadable",
+            Self::Target(_) | Self::Late => "TargetUnreadable",
             Self::Floor(_) => "NoHorizontalPodAutoscaler",
             Self::Autoscaler(_) => "AutoscalerUnreadable",
         }
@@ -217,13 +220,9 @@ impl Acts for TickActs<'_> {
             self.newer = Some(object);
             return Ok(None);
         }
-        let mut target = match self.read_target().await {
-            Ok(target) => target,
-            Err(error) => {
-                self.unread = Some(object);
-                return Err(error);
-            }
-        };
+        self.unread = Some(object.clone());
+        let mut target = self.read_target().await?;
+        self.unread = None;
         target.rival = self.older.clone().or(target.rival);
         self.workload = Some(target.workload.clone());
         let stored_epoch = self.stored_memory(&object, target.asked).epoch;

@@ -5,7 +5,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 
+use tokio::sync::watch;
+use tokio::time::Instant;
+
 use super::context::Context;
+use super::lease::Leadership;
 use super::signal::Signal;
 use crate::api::{ForecastCheckpoint, ForecastCheckpointSpec, PredictiveAutoscaler};
 use crate::edge::client::{READ_DEADLINE, within};
@@ -34,7 +38,7 @@ fn fingerprint(signal: &Signal) -> String {
 /// Writes the checkpoints when an hour has passed since the last ones. A failure is logged and tried again in an hour.
 pub async fn keep(
     ctx: &Context,
-    object: &PredictiveAutoscaler,
+    (object, leadership): (&PredictiveAutoscaler, &watch::Receiver<Leadership>),
     saved_at: &mut Option<Timestamp>,
     signals: &[Signal],
     now: Timestamp,
@@ -59,6 +63,9 @@ pub async fn keep(
                 "a checkpoint is too large and was not saved"
             );
             continue;
+        }
+        if !leadership.borrow().may_write(Instant::now()) {
+            return;
         }
         if let Err(error) = save(ctx, object, signal, data, now).await {
             tracing::warn!(name, metric = signal.name(), %error, "a checkpoint could not be saved");

@@ -135,11 +135,15 @@ impl Context {
     pub fn knows_enough(&self, object: &PredictiveAutoscaler) -> bool {
         let namespace = object.namespace().unwrap_or_default();
         let calendars = || self.of(&self.calendars, &namespace).is_some_and(is_filled::<DemandCalendar>);
-        let members = || is_filled(&self.budget_specs) && self.autoscalers.iter().all(is_filled);
         let has_budget = object.spec.spend.as_ref().is_some_and(|spend| spend.budget_ref.is_some());
         *self.sources_known.borrow()
             && (object.spec.calendar_refs.is_empty() || calendars())
-            && (!has_budget || members())
+            && (!has_budget || self.knows_members())
+    }
+
+    /// Whether every budget is known, and every autoscaler that may be a member of one.
+    pub fn knows_members(&self) -> bool {
+        is_filled(&self.budget_specs) && self.autoscalers.iter().all(is_filled)
     }
 
     /// Waits until every cache is filled but that of quotas, which need not be readable; `false` when that ended first.

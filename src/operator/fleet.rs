@@ -105,6 +105,7 @@ async fn follow(
             // Another object of the same name: nothing of the one that is gone holds for it.
             worker.forget();
             worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
+            swept = None;
         }
         uid.clone_from(&object.metadata.uid);
         let (epoch, anothers) = {
@@ -115,6 +116,7 @@ async fn follow(
             // Somebody else leads, or led in between: what was known here may be older than what is stored.
             worker.forget();
             worker = Worker::new(Arc::clone(&ctx), namespace.clone(), name.clone());
+            swept = None;
             led = None;
         }
         let Some(epoch) = epoch else { continue };
@@ -125,15 +127,18 @@ async fn follow(
         }
         let began = Instant::now();
         if object.metadata.deletion_timestamp.is_some() {
-            floors::give_back(&ctx, &object).await;
+            floors::give_back(&ctx, &object, &leadership).await;
             continue;
         }
-        if !floors::claim(&ctx, &object).await {
+        if !floors::claim(&ctx, &object, &leadership).await {
             continue;
         }
         // Once for each target, as it may have named another before, also before a restart.
         let target = &object.spec.scale_target_ref;
-        if floors::is_held(&object) && swept.as_ref() != Some(target) && floors::sweep(&ctx, &object).await {
+        if floors::is_held(&object)
+            && swept.as_ref() != Some(target)
+            && floors::sweep(&ctx, &object, &leadership).await
+        {
             swept = Some(target.clone());
         }
         if let Some(read) = worker.tick(&object, &leadership).await {

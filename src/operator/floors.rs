@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, ResourceExt as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::actuate::hpa::floor_of;
 use super::actuate::rivals::rival_of;
 use super::actuate::scale::Written;
 use super::actuate::{ScaleTarget, finalizer};
 use super::context::Context;
+use super::lease::Leadership;
 use crate::api::{ActuationVia, Mode, PredictiveAutoscaler};
 use crate::edge::client::{READ_DEADLINE, within};
 use crate::edge::clock::from_jiff;
@@ -35,7 +38,11 @@ pub fn is_held(object: &PredictiveAutoscaler) -> bool {
 
 /// Makes sure that the finalizer is held where a floor may be moved, and not elsewhere. `false` when a floor must not
 /// be moved yet.
-pub async fn claim(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
+pub async fn claim(
+    ctx: &Context,
+    object: &PredictiveAutoscaler,
+    leadership: &watch::Receiver<Leadership>,
+) -> bool {
     let wanted = moves_a_floor(object);
     let held = is_held(object);
     if wanted == held {
@@ -43,31 +50,41 @@ pub async fn claim(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
     }
     if !wanted {
         // It moved a floor before: give it back, then let go.
-        give_back(ctx, object).await;
+        give_back(ctx, object, leadership).await;
         return true;
     }
     let Some((api, read)) = dynamic(ctx, object).await else { return false };
+    if !leads(leadership) {
+        return false;
+    }
     match finalizer::add(&api, &read, WRITE_DEADLINE).await {
         Ok(()) => true,
         Err(error) => {
-            tracing::warn!(name = object.name_any(), %error, "the finalizer could not be set, so the floor is not moved: bind foresail-enforce in this namespace");
+            tracing::warn!(name = object.name_any(), %error, "the finalizer could not be set, so the floor is not moved: see the operator's permissions");
             false
         }
     }
 }
 
 /// Puts the HPA's own minimum back and lets the autoscaler go; after 60 s it goes in any case.
-pub async fn give_back(ctx: &Context, object: &PredictiveAutoscaler) {
+pub async fn give_back(
+    ctx: &Context,
+    object: &PredictiveAutoscaler,
+    leadership: &watch::Receiver<Leadership>,
+) {
     if !is_held(object) {
         return;
     }
-    let restored = sweep(ctx, object).await;
+    let restored = sweep(ctx, object, leadership).await;
     let now = ctx.clock.now();
     let deleted = object.metadata.deletion_timestamp.as_ref().map(|at| from_jiff(at.0));
     if !restored && !deleted.is_some_and(|at| finalizer::is_overdue(at, now)) {
         return;
     }
     let Some((api, read)) = dynamic(ctx, object).await else { return };
+    if !leads(leadership) {
+        return;
+    }
     if let Err(error) = finalizer::remove(&api, &read, WRITE_DEADLINE).await {
         tracing::warn!(name = object.name_any(), %error, "the finalizer could not be removed yet");
     }
@@ -75,7 +92,11 @@ pub async fn give_back(ctx: &Context, object: &PredictiveAutoscaler) {
 
 /// Puts the own minimum of every HPA of the namespace back that was raised and that no autoscaler moves any more: that of
 /// `object` when it goes or was told otherwise, and one that it named before. `false` when that did not come to its end.
-pub async fn sweep(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
+pub async fn sweep(
+    ctx: &Context,
+    object: &PredictiveAutoscaler,
+    leadership: &watch::Receiver<Leadership>,
+) -> bool {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let hpas = match ctx.targets.hpas_in(&namespace).await {
         Ok(hpas) => hpas,
@@ -100,6 +121,9 @@ pub async fn sweep(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
         if !floor.annotated || all.iter().any(|one| is_moved(one)) {
             continue;
         }
+        if !leads(leadership) {
+            return false;
+        }
         match ctx.targets.restore_floor(&floor, WRITE_DEADLINE).await {
             None | Some(Written::Written { .. }) => {
                 tracing::info!(name, hpa = floor.name, min = %floor.original, "the HPA has its own minReplicas again");
@@ -116,6 +140,11 @@ pub async fn sweep(ctx: &Context, object: &PredictiveAutoscaler) -> bool {
         }
     }
     complete
+}
+
+/// Whether a write may begin now: reads before it may have taken long.
+fn leads(leadership: &watch::Receiver<Leadership>) -> bool {
+    leadership.borrow().may_write(Instant::now())
 }
 
 /// Whether it may raise the floor of an HPA.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::{Api, ResourceExt as _};
 use tokio::sync::watch;
@@ -74,9 +75,13 @@ impl Kept {
             ctx.pool.remove(gone);
         }
         self.read.retain(|name, read| seen.get(name) == Some(read));
+        let read = state.iter().map(async |source| {
+            let name = source.name_any();
+            (settings(ctx, &name, &source.spec).await, source)
+        });
         let mut unread = false;
-        for source in &state {
-            unread |= !self.apply(ctx, source).await;
+        for (settings, source) in join_all(read).await {
+            unread |= !self.apply(ctx, source, settings);
         }
         self.seen = seen;
         self.next = Some(Instant::now() + if unread { AGAIN_AFTER } else { LOOK_EVERY });
@@ -84,9 +89,14 @@ impl Kept {
 
     /// Puts one source into the pool; one that cannot be used is taken out, and its autoscalers say so. `false` when its
     /// Secrets could not be read now: then it goes on with what was read of them, as long as it is the same source.
-    async fn apply(&mut self, ctx: &Context, source: &MetricSource) -> bool {
+    fn apply(
+        &mut self,
+        ctx: &Context,
+        source: &MetricSource,
+        settings: Result<SourceSettings, Unusable>,
+    ) -> bool {
         let name = source.name_any();
-        let (problem, unread) = match settings(ctx, &name, &source.spec).await {
+        let (problem, unread) = match settings {
             Ok(settings) => {
                 self.read.insert(name.clone(), version(source));
                 (ctx.pool.set(settings).map_err(|error| error.to_string()).err(), false)

@@ -184,7 +184,6 @@ pub fn absence_reason(absence: Absence) -> &'static str {
         Absence::Future => "FutureSample",
         Absence::SourceSuspect => "SourceSuspect",
         Absence::CapacityUnknown => "CapacityUnknown",
-        Absence::NotYetRead => "NotYetRead",
         Absence::SourceNotAllowed => "SourceNotAllowed",
     }
 }
@@ -192,7 +191,9 @@ pub fn absence_reason(absence: Absence) -> &'static str {
 /// What to do about an absence whose words do not say it.
 pub fn remedy(absence: Absence) -> Option<&'static str> {
     match absence {
-        Absence::Unreachable => Some("see why the MetricSource does not answer, or raise its timeout"),
+        Absence::Unreachable => Some(
+            "see why the MetricSource does not answer, or raise its timeout, which counts up to two thirds of the operator's interval",
+        ),
         Absence::SourceError => Some("try the query on the MetricSource itself"),
         Absence::Empty => Some("correct the query, or look why the series is gone"),
         Absence::NotFinite => Some("guard the division, as in a / (b > 0)"),
@@ -205,7 +206,6 @@ pub fn remedy(absence: Absence) -> Option<&'static str> {
         | Absence::ManySeries
         | Absence::Future
         | Absence::SourceSuspect
-        | Absence::NotYetRead
         | Absence::SourceNotAllowed => None,
     }
 }

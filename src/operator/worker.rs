@@ -51,7 +51,10 @@ pub struct Worker {
     unread: Unread,
     decided_before: bool,
     /// How many times the clock had gone ahead at the last tick.
-    jumps: Option<u64>,
+    jumps: u64,
+    /// Whether it went ahead since the last decision: what has run out by it may not have, and no decrease comes before a
+    /// window from now on (F36).
+    leapt: bool,
     saved_at: Option<Timestamp>,
     recorder: Recorder,
     growth: Growth,
@@ -75,7 +78,8 @@ impl Worker {
             unable: None,
             unread: Unread::default(),
             decided_before: false,
-            jumps: None,
+            jumps: 0,
+            leapt: false,
             saved_at: None,
             recorder: Recorder::default(),
             growth: Growth::default(),
@@ -95,7 +99,8 @@ impl Worker {
         if self.unread.rests(object) {
             return None;
         }
-        let now = self.ctx.clock.now();
+        let (now, jumps) = self.ctx.clock.look();
+        self.leapt |= std::mem::replace(&mut self.jumps, jumps) != jumps;
         self.announced.look_up(&self.ctx, object, &self.namespace, now);
         if let Err(errors) = self.plan_for(object, now) {
             self.plan = None;
@@ -120,9 +125,6 @@ impl Worker {
         // A decision is dropped when it is older than the interval (F09): by this clock, which a stalled process has too.
         let (began, interval) = (Instant::now(), ctx.settings.interval);
         let reads_end = began + time_to_read(interval);
-        // What has run out by a clock that went ahead may not have: no decrease before a window from now on (F36).
-        let jumps = ctx.clock.jumps();
-        let leapt = self.jumps.replace(jumps).is_some_and(|before| before != jumps);
         self.recall(object);
         let Gathered { readings, notes, capacity } = self.gather(plan, (now, reads_end)).await;
         let lead = self.lead(plan, object);
@@ -147,7 +149,7 @@ impl Worker {
             events: &self.announced.windows,
             now,
             remembered: self.memory.as_ref(),
-            fresh: !self.decided_before || leapt,
+            fresh: !self.decided_before || self.leapt,
             trust: self.trust.clone(),
             older: ctx.older_rival(object),
             around,
@@ -177,10 +179,14 @@ impl Worker {
         self.conclude(plan, object, decided, &outcome);
         match &outcome {
             Outcome::Unread(error) => self.say_unread(unread.as_ref(), error, leadership, now).await,
+            // The autoscaler was read, and then the time of the tick was up.
+            Outcome::Late if unread.is_some() => {
+                self.say_unread(unread.as_ref(), &ReadError::Late, leadership, now).await;
+            }
             Outcome::NotLeading | Outcome::Changed | Outcome::Late => {}
             _ => self.was_read(),
         }
-        checkpoint::keep(&ctx, object, &mut self.saved_at, &plan.signals, now).await;
+        checkpoint::keep(&ctx, (object, leadership), &mut self.saved_at, &plan.signals, now).await;
         newer
     }
 
@@ -315,6 +321,7 @@ impl Worker {
         }
         let Some((decision, new_status, memory)) = decided else { return };
         self.decided_before = true;
+        self.leapt = false;
         self.censored = decision.judged.iter().map(|judged| judged.censored).collect();
         ctx.metrics.decided(decision.bound_by().name(), plan.policy.mode.name());
         let summary = report::summary(&plan.signals);

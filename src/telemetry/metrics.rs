@@ -199,8 +199,8 @@ impl Metrics {
     /// All metrics, and the registry that encodes them.
     pub fn register() -> (Self, Arc<Registry>) {
         let mut registry = Registry::with_prefix("foresail");
-        // 1 ms to 8 s: a tick is done in a few, and given up after 5 s.
-        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 14));
+        // 1 ms to 65 s: a tick is done in a few, and given up after its interval, of 15 s where nothing else is stated.
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 17));
         let metrics = Self {
             decisions: Family::default(),
             writes: Family::default(),
@@ -377,6 +377,14 @@ mod tests {
             let names = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             let names: Vec<&str> = names.filter(|word| word.starts_with("foresail_")).collect();
             assert!(!names.is_empty(), "{expr}");
+            let seconds = expr.rsplit("> ").next().and_then(|text| text.parse::<f64>().ok());
+            if expr.contains("histogram_quantile") {
+                // Above its highest bound a histogram tells that bound.
+                assert!(
+                    seconds.is_some_and(|seconds| seconds < 65.0 && shown.contains("le=\"65.536\"")),
+                    "{expr}"
+                );
+            }
             for name in names {
                 let base = name.trim_end_matches("_total").trim_end_matches("_bucket");
                 assert!(shown.contains(&format!("# HELP {base} ")), "{name}: {shown}");

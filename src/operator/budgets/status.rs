@@ -41,7 +41,8 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
             }
         }
         let epoch = leadership.borrow().epoch(Instant::now());
-        if let Some(epoch) = epoch {
+        // What a member spent that is not known yet would count as spent by one that is gone.
+        if let Some(epoch) = epoch.filter(|_| ctx.knows_members()) {
             ctx.budgets.lead_under(epoch);
             let budgets = ctx.budget_specs.state();
             let names: BTreeSet<String> = budgets.iter().map(|one| one.name_any()).collect();

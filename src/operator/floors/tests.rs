@@ -43,7 +43,7 @@ async fn an_autoscaler_that_names_another_target_gives_the_floor_of_the_former_b
     for (name, raised) in [("web", true), ("web-v2", true), ("api", true), ("other", false)] {
         put_hpa(&rig, name, raised);
     }
-    assert!(sweep(&rig.ctx, &rig.object("web")).await);
+    assert!(sweep(&rig.ctx, &rig.object("web"), &rig.leadership).await);
     let stand: Vec<u64> = ["web", "web-v2", "api", "other"].map(|name| least(&rig, name)).to_vec();
     assert_eq!(stand, [2, 9, 9, 2]);
     let notes = rig.api.get(&path_of("web")).unwrap()["metadata"]["annotations"].clone();
@@ -58,11 +58,11 @@ async fn a_deleted_autoscaler_gives_back_every_floor_that_nobody_else_moves() {
     }
     let mut api = rig.object("api");
     api.metadata.deletion_timestamp = serde_json::from_value(json!("2023-11-14T22:14:00Z")).unwrap();
-    give_back(&rig.ctx, &api).await;
+    give_back(&rig.ctx, &api, &rig.leadership).await;
     assert_eq!(["web", "api", "former"].map(|name| least(&rig, name)), [9, 2, 2]);
     assert!(rig.object("api").finalizers().is_empty());
     let mut web = rig.object("web");
     web.metadata.deletion_timestamp.clone_from(&api.metadata.deletion_timestamp);
-    give_back(&rig.ctx, &web).await;
+    give_back(&rig.ctx, &web, &rig.leadership).await;
     assert_eq!(least(&rig, "web"), 9, "`younger` goes on with it");
 }

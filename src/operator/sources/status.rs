@@ -37,7 +37,7 @@ pub async fn run(ctx: Arc<Context>, leadership: watch::Receiver<Leadership>, sto
     let mut under_way: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
     loop {
         under_way.retain(|_, task| !task.is_finished());
-        if leadership.borrow().may_write(Instant::now()) {
+        if *ctx.sources_known.borrow() && leadership.borrow().may_write(Instant::now()) {
             for source in ctx.sources.state() {
                 let task = || {
                     let (ctx, source) = (Arc::clone(&ctx), Arc::clone(&source));

@@ -60,7 +60,8 @@ impl Worker {
         for ((signal, censored), look) in plan.signals.iter_mut().zip(&self.censored).zip(&looks) {
             signal.keep(look, &plan.policy, (moment, *censored));
             if signal.needs_checkpoint() {
-                checkpoint::restore(&ctx, &self.namespace, &self.name, signal, now).await;
+                let restored = checkpoint::restore(&ctx, &self.namespace, &self.name, signal, now);
+                timeout_at(until, restored).await.ok();
             }
             let answer = &look.answer;
             ctx.metrics.read_source(match answer.reading {

@@ -77,11 +77,15 @@ impl Worker {
         self.unread.n_ticks = self.unread.n_ticks.saturating_add(1);
         let Some(object) = object else { return };
         if error.is_permanent() {
+            let generation = object.metadata.generation;
+            if self.unread.rests.is_some_and(|(_, of)| of != generation) {
+                self.unread.backoff = Backoff::default();
+            }
             let interval = self.ctx.settings.interval;
             let wait = self.unread.backoff.after(interval).to_std();
             // Ticks do not come to the millisecond.
             let wait = wait.saturating_sub(interval.to_std() / 2);
-            self.unread.rests = Some((Instant::now() + wait, object.metadata.generation));
+            self.unread.rests = Some((Instant::now() + wait, generation));
         } else if self.unread.n_ticks < 2 {
             return;
         }

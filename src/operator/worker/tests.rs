@@ -131,7 +131,7 @@ async fn an_answer_of_300_megabytes_changes_nothing() {
 
 #[tokio::test]
 async fn a_source_that_hangs_or_fails_changes_nothing() {
-    let remedy = "see why the MetricSource does not answer, or raise its timeout";
+    let remedy = "see why the MetricSource does not answer, or raise its timeout, which counts up to two thirds of the operator's interval";
     check(Reply::Hang, "SourceUnreachable", remedy).await;
     let failed = http("503 Service Unavailable", "", "");
     check(failed, "SourceError", "try the query on the MetricSource itself").await;

@@ -60,7 +60,7 @@ async fn a_source_that_does_not_answer_is_told_why_and_what_to_do() {
             Reply::Hang,
             "False SourceUnreachable",
             "False SourceUnreachable",
-            "the source did not answer in time; see why the MetricSource does not answer, or raise its timeout",
+            "the source did not answer in time; see why the MetricSource does not answer, or raise its timeout, which counts up to two thirds of the operator's interval",
         ),
         (
             http("401 Unauthorized", "", ""),

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::edge::clock::Clock;
+use crate::operator::fake::Fault;
 
 /// A rig of one autoscaler whose source reads `value`, with ticks every `interval`.
 async fn rig(value: &str, interval: Span) -> (Rig, Server) {
@@ -192,6 +193,24 @@ async fn a_target_that_came_is_scaled_and_a_new_spec_is_tried_at_once() {
     assert_eq!(rig.condition("web", "AbleToScale").0, "True");
 }
 
+fn fail_to_read_the_scale(rig: &Rig) {
+    rig.api.fail_next(http::Method::GET, "/deployments/web/scale", Fault::Code(503));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_whose_scale_hangs_is_told_at_the_second_tick() {
+    let (rig, _server) = rig("350", INTERVAL).await;
+    let mut worker = Worker::new(Arc::clone(&rig.ctx), "shop".to_owned(), "web".to_owned());
+    for told in [false, true] {
+        rig.api.fail_next(http::Method::GET, "/deployments/web/scale", Fault::Hang);
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        assert_eq!(rig.object("web").status.is_some(), told);
+    }
+    let (status, reason, message) = rig.condition("web", "AbleToScale");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "TargetUnreadable"));
+    assert_eq!(message, "the target could not be read within the time of the tick");
+}
+
 #[tokio::test]
 async fn a_target_that_cannot_be_read_once_is_not_told_and_twice_in_a_row_is() {
     let (rig, _server) = rig("350", INTERVAL).await;
@@ -199,11 +218,7 @@ async fn a_target_that_cannot_be_read_once_is_not_told_and_twice_in_a_row_is() {
     let mut told = Vec::new();
     for fails in [false, true, false, true, true, false] {
         if fails {
-            rig.api.fail_next(
-                http::Method::GET,
-                "/deployments/web/scale",
-                crate::operator::fake::Fault::Code(503),
-            );
+            fail_to_read_the_scale(&rig);
         }
         Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
         told.push(rig.condition("web", "AbleToScale").1);
@@ -257,8 +272,8 @@ impl Clock for Ahead {
         self.0.now()
     }
 
-    fn jumps(&self) -> u64 {
-        self.1.load(std::sync::atomic::Ordering::Relaxed)
+    fn look(&self) -> (Timestamp, u64) {
+        (self.now(), self.1.load(std::sync::atomic::Ordering::Relaxed))
     }
 }
 
@@ -274,6 +289,10 @@ async fn after_a_jump_of_the_clock_nothing_is_lowered_for_a_window() {
         Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
         clock.1.store(jumps, std::sync::atomic::Ordering::Relaxed);
         rig.clock.advance(Span::from_minutes(1));
+        // A tick that comes to no decision does not use it up.
+        fail_to_read_the_scale(&rig);
+        Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
+        assert_eq!(rig.asked("web"), 5);
         Box::pin(worker.tick(&rig.object("web"), &rig.leadership)).await;
         assert_eq!(rig.asked("web"), if jumps == 0 { 2 } else { 5 });
         rig.clock.advance(Span::from_seconds(40));
