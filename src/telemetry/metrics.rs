@@ -368,6 +368,7 @@ mod tests {
         let (metrics, registry) = Metrics::register();
         metrics.wrote("target", "written");
         metrics.read_source("value");
+        metrics.stated("UnableToScale");
         metrics.show(&web(), &Numbers { price_known: Some(true), ..Numbers::default() });
         metrics.budgets.show("shop", &crate::telemetry::budgets::BudgetNumbers::default());
         let shown = encode(&registry).unwrap();
