@@ -46,7 +46,7 @@ struct Line {
 
 #[derive(Deserialize)]
 struct User {
-    /// Empty for a caller that is not known, such as one whose ServiceAccount is gone.
+    /// Empty for a caller that is not known, such as one whose `ServiceAccount` is gone.
     #[serde(default)]
     username: String,
 }
